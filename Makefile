@@ -1,0 +1,43 @@
+# `make` alone lists the targets. Everything is set up on demand inside .venv; nothing outside the folder is changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench lock clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'stageline.pth').write_text('$(CURDIR)\n')"
+	printf '#!%s\nfrom services.main import main\n\nmain()\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/stageline
+	chmod +x $(BIN)/stageline
+	touch $@
+
+setup: $(READY)  ## install everything into .venv; afterwards .venv/bin/stageline works
+
+test: $(READY)  ## run every test, those on real Kafka and real PostgreSQL included
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(READY)  ## formatter, linter, types, walls between the rooms, house rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/house
+
+format: $(READY)  ## format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## pin every dependency by hash again
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:  ## remove what setup, tests and the demo made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .demo .bench

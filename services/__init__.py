@@ -1,0 +1,1 @@
+"""The three services of Stageline and the one program that starts them."""

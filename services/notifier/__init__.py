@@ -1,0 +1,1 @@
+"""Notifier: turns transitions into messages, each decided once."""

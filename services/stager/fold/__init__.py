@@ -1,0 +1,1 @@
+"""The fold: records in, transitions out; pure functions of the log."""

@@ -1,0 +1,1 @@
+"""The lifecycle language: files in, checked definitions out."""

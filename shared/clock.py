@@ -1,0 +1,70 @@
+"""Time: milliseconds since the epoch, UTC, inside; RFC 3339 with milliseconds and `Z` outside.
+
+The core never reads a clock: `now` is always an argument. Shells hold a `Clock`, tests a `ManualClock`.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Protocol
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+class Clock(Protocol):
+    """Where a shell reads the time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        return time.time_ns() // 1_000_000
+
+
+class ManualClock:
+    """A clock that moves only when told to, for tests."""
+
+    def __init__(self, now_ms: int = 0) -> None:
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        return self._now_ms
+
+    def advance(self, by_ms: int) -> None:
+        """Move on by `by_ms` milliseconds."""
+        self._now_ms += by_ms
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch of an aware datetime; what is finer than a millisecond is cut."""
+    return (moment - _EPOCH) // _MS
+
+
+def from_ms(instant_ms: int) -> datetime:
+    """The aware UTC datetime of an instant in milliseconds since the epoch."""
+    return _EPOCH + timedelta(milliseconds=instant_ms)
+
+
+def rfc3339(instant_ms: int) -> str:
+    """`2026-01-31T10:20:30.123Z` for an instant in milliseconds since the epoch."""
+    second, millisecond = divmod(instant_ms, SECOND_MS)
+    return f"{_whole_second(second)}.{millisecond:03d}Z"
+
+
+@lru_cache(maxsize=4096)  # a batch's instants share few seconds; datetime's own formatting costs ten times as much
+def _whole_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")

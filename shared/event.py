@@ -1,0 +1,75 @@
+"""The value of an `events` record: one fact about one customer, as ingest writes it and stager folds it.
+
+JSON in UTF-8. `properties`, `traits` and `context` stay raw bytes until somebody asks for a member: most events are
+folded without ever opening them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from shared.clock import rfc3339
+from shared.errors import Malformed
+
+EventType = Literal["track", "page", "screen", "identify", "group", "alias", "forget", "import_end", "tick"]
+
+# The names under which events that are no tracks are counted (LANGUAGE.md 2).
+RESERVED_NAMES = {"page": "$page", "screen": "$screen", "identify": "$identify", "group": "$group"}
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One customer event.
+
+    `customer` is empty and `id` may be empty only for `tick` and `import_end`, which concern a whole partition.
+    `occurred_at` is RFC 3339 with an offset; `properties`, `traits` and `context` are JSON objects when present.
+    """
+
+    type: EventType
+    id: str = ""
+    customer: str = ""
+    name: str = ""
+    occurred_at: str = ""
+    properties: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    traits: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    group: str | None = None
+    anonymous_id: str | None = None
+    context: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    source: str = ""
+    historical: bool = False
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """The record value of an event."""
+    return _encoder.encode(event)
+
+
+def decode(value: bytes | None) -> Event:
+    """The event of a record value.
+
+    Errors: Malformed when the value is no event (quarantine it); its members are not looked into.
+    """
+    if value is None:
+        raise Malformed("the record has no value")
+    try:
+        event = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"not an event: {error}") from error
+    if event.type not in ("tick", "import_end") and not (event.id and event.customer and event.name and event.occurred_at):
+        raise Malformed(f"a {event.type} needs id, customer, name and occurred_at")
+    return event
+
+
+def tick() -> bytes:
+    """The record value of a tick: the log stamps it, and that is all it says."""
+    return b'{"type":"tick"}'
+
+
+def occurred_text(occurred_ms: int) -> str:
+    """How `occurred_at` is written: RFC 3339 with milliseconds and `Z`."""
+    return rfc3339(occurred_ms)
