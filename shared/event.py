@@ -60,7 +60,9 @@ def decode(value: bytes | None) -> Event:
         event = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"not an event: {error}") from error
-    if event.type not in ("tick", "import_end") and not (event.id and event.customer and event.name and event.occurred_at):
+    if event.type not in ("tick", "import_end") and not (
+        event.id and event.customer and event.name and event.occurred_at
+    ):
         raise Malformed(f"a {event.type} needs id, customer, name and occurred_at")
     return event
 
