@@ -65,8 +65,6 @@ def rfc3339(instant_ms: int) -> str:
     return f"{_whole_second(second)}.{millisecond:03d}Z"
 
 
-@lru_cache(
-    maxsize=4096
-)  # a batch's instants share few seconds; datetime's own formatting costs ten times as much
+@lru_cache(maxsize=4096)  # a batch's instants share few seconds; datetime's own formatting costs ten times as much
 def _whole_second(second: int) -> str:
     return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")

@@ -13,7 +13,7 @@ This docstring is the contract; one suite (`tests/contract/test_log.py`) holds e
 - A **reader** belongs to a group; each partition of its topic is owned by at most one live member as the log sees it.
   Ownership can be lost at any moment and is only *noticed* in `read`: what must happen once needs a fence elsewhere
   (here: the epoch in the database). A gained partition delivers nothing until `start` says from where.
-- A partition that has lost the records at its position (retention) raises Refused from `read`, naming topic and partition.
+- A partition that has lost the records at its position (retention) makes `read` raise Refused, naming both.
 - Every wait has a bound given by the caller, in seconds.
 """
 
@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it must be. `compacted`: keep the newest record of each key; else keep `retention_ms` (None: for ever).
+    """A topic as it must be. `compacted`: keep the newest record of each key; else keep for `retention_ms` (None: ever).
 
     `codec` is the compression of what is written: `zstd` inside, `gzip` where outsiders read.
     """
@@ -111,7 +111,7 @@ class Log(Protocol):
         """Release everything within a few seconds, whatever the broker does."""
 
     async def ensure(self, topics: Sequence[Topic]) -> None:
-        """Create what is missing. Errors: Refused when a topic exists with another partition count, saying what to do."""
+        """Create what is missing. Errors: Refused when a topic has another partition count, saying what to do."""
 
     async def append(self, topic: str, entries: Sequence[Entry], *, timeout_s: float) -> list[int]:
         """Append, wait for every acknowledgement, return the offsets in the order of `entries`."""

@@ -3,7 +3,7 @@
 This docstring is the contract; one suite (`tests/contract/test_store.py`) holds both adapters to it.
 
 - A partition's row carries its **position**, its clock and an **epoch**. `claim` raises the epoch: from then on every
-  `save` under an older one fails with Conflict and changes nothing. That fence is what makes each transition happen once.
+  `save` under an older one fails with FenceLost and changes nothing. That fence makes each transition happen once.
 - `save` is one SQL transaction over several partitions: all of it or nothing.
 - Customers and stage names sort by code point (collation C), deadlines by (due_ms, customer).
 - Every failure to reach the database is Unavailable; the caller retries or lets go.
@@ -179,8 +179,9 @@ class Store(Protocol):
         """The earliest written deadline of the partition (without the historical ones unless asked), or None."""
 
     async def save(self, batches: Sequence[PartitionBatch]) -> int:
-        """Write it all in one transaction and return `recorded_at` in ms. Errors: FenceLost; Unavailable (it may have been
-        written all the same: claim again to see).
+        """Write it all in one transaction and return `recorded_at` in ms.
+
+        Errors: FenceLost; Unavailable (it may have been written all the same: claim again to see).
         """
 
     async def prove(self, epochs: Mapping[int, int]) -> frozenset[int]:

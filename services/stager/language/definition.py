@@ -244,8 +244,8 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Linger:
-    """The due times of a stay, milliseconds after the visit began: `offsets_ms` in order, then every `every_ms` for ever
-    (None: no more). `{after: A, every: E, times: N}` is written out unless `times: forever`.
+    """The due times of a stay, milliseconds after the visit began: `offsets_ms` in order, then every `every_ms`
+    for ever (None: no more). `{after: A, every: E, times: N}` is written out unless `times: forever`.
     """
 
     offsets_ms: tuple[int, ...]
@@ -254,7 +254,7 @@ class Linger:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage. `came_from` None: open from anywhere. `re_enter_ms`: 0 always, None never, else how long after leaving."""
+    """One stage. `came_from` None: open from anywhere; `re_enter_ms`: 0 always, None never, else so long after leaving."""
 
     name: str
     when: Expression | None = None

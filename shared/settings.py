@@ -1,0 +1,80 @@
+"""Settings: `STAGELINE_` + name in the environment, each secret also as `.._FILE`.
+
+Every service's settings extend `Settings`; a wrong one is Refused with its name, what it was and what is right.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import Refused
+
+PREFIX = "STAGELINE_"
+
+
+def _log_address(address: str) -> str:
+    if address.startswith(("kafka://", "embedded:")):
+        return address
+    raise ValueError("expected kafka://host:9092[,host:9092] or embedded:PATH")
+
+
+def _database_address(address: str) -> str:
+    if address.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite:///")):
+        return address
+    raise ValueError("expected postgresql+asyncpg://user:password@host/name or sqlite+aiosqlite:///PATH")
+
+
+class Settings(BaseSettings):
+    """What every service needs."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    log: Annotated[str, AfterValidator(_log_address)] = Field(
+        "embedded:stageline-log.db", description="Where the log is: `kafka://host:9092` or `embedded:PATH`."
+    )
+    database: Annotated[str, AfterValidator(_database_address)] = Field(
+        "sqlite+aiosqlite:///stageline.db",
+        description="Where the tables are: `postgresql+asyncpg://..` or `sqlite+aiosqlite:///PATH`.",
+    )
+    topic_prefix: str = Field(
+        "stageline", pattern=r"^[a-z0-9._-]{1,100}$", description="Topics are named PREFIX.events ..."
+    )
+    partitions: int = Field(12, ge=1, le=1024, description="Partitions of `events`; fixed for life once created.")
+    host: str = Field("127.0.0.1", description="Address that the HTTP ports listen on.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+
+
+_Kind = TypeVar("_Kind", bound=Settings)
+
+
+def read_settings(kind: type[_Kind]) -> _Kind:
+    """The settings of the environment. Errors: Refused, one line for each setting that is wrong."""
+    secrets = {name: text for name in kind.model_fields if (text := _from_file(name)) is not None}
+    try:
+        return kind(**secrets)  # type: ignore[arg-type]  # pydantic reads the text into the field's type
+    except ValidationError as error:
+        raise Refused("\n".join(_complaint(part) for part in error.errors())) from error
+
+
+def _from_file(name: str) -> str | None:
+    path = os.environ.get(f"{PREFIX}{name.upper()}_FILE")
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Refused(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {error.strerror}") from error
+
+
+def _complaint(part: object) -> str:
+    assert isinstance(part, dict)
+    name = PREFIX + ".".join(str(step) for step in part["loc"]).upper()
+    said = str(part["msg"]).removeprefix("Value error, ")
+    if part["type"] == "missing":
+        return f"{name} is not set: {said}"
+    return f"{name}: {said}; got {part['input']!r}"

@@ -1,0 +1,44 @@
+"""The topics of one Stageline, by name and shape (DESIGN.md 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.log import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Full topic names under a prefix, all with the same number of partitions where a customer's place matters."""
+
+    prefix: str
+    partitions: int
+
+    @property
+    def events(self) -> str:
+        """What ingest writes, keyed by customer."""
+        return f"{self.prefix}.events"
+
+    @property
+    def transitions(self) -> str:
+        """Every change; partition p is written only by the owner of events[p]."""
+        return f"{self.prefix}.transitions"
+
+    @property
+    def stages(self) -> str:
+        """Compacted: each customer's current stage, keyed `lifecycle/customer`."""
+        return f"{self.prefix}.stages"
+
+    @property
+    def quarantine(self) -> str:
+        """Records that cannot be used, with the reason in a header."""
+        return f"{self.prefix}.quarantine"
+
+    def all(self) -> list[Topic]:
+        """Every topic as `Log.ensure` wants it. Outsiders read all but `events`, and not every client knows zstd."""
+        return [
+            Topic(self.events, self.partitions, codec="zstd"),
+            Topic(self.transitions, self.partitions),
+            Topic(self.stages, self.partitions, compacted=True),
+            Topic(self.quarantine, 1),
+        ]
