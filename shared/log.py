@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it must be. `compacted`: keep the newest record of each key; else keep for `retention_ms` (None: ever).
+    """A topic as it must be. `compacted`: keep the newest record of each key; else for `retention_ms` (None: ever).
 
     `codec` is the compression of what is written: `zstd` inside, `gzip` where outsiders read.
     """

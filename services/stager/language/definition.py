@@ -254,7 +254,7 @@ class Linger:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage. `came_from` None: open from anywhere; `re_enter_ms`: 0 always, None never, else so long after leaving."""
+    """One stage. `came_from` None: open from anywhere; `re_enter_ms`: 0 always, None never, else this long after."""
 
     name: str
     when: Expression | None = None
