@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Refused
@@ -27,6 +27,14 @@ def _database_address(address: str) -> str:
     if address.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite:///")):
         return address
     raise ValueError("expected postgresql+asyncpg://user:password@host/name or sqlite+aiosqlite:///PATH")
+
+
+def _split_paths(text: object) -> object:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+PathList = BeforeValidator(_split_paths)
+"""Reads `a,b` as two paths; use it on a `tuple[Path, ...]` marked `NoDecode`."""
 
 
 class Settings(BaseSettings):

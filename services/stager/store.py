@@ -193,6 +193,9 @@ class Store(Protocol):
     async def mark_published(self, published: Mapping[int, int], epochs: Mapping[int, int]) -> None:
         """Remember the last published `seq` of each partition, for those whose epoch still holds."""
 
+    async def positions(self) -> dict[int, Position]:
+        """Where every partition that was ever claimed stands."""
+
     async def stage_counts(self) -> list[StageCount]:
         """Customers per stage now, summed over the partitions, without zeros."""
 

@@ -1,0 +1,102 @@
+"""The stager's HTTP routes: how many customers are where, how they moved, and whether all is caught up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import Depends, FastAPI
+from pydantic import BaseModel
+
+from services.stager.settings import StagerSettings
+from services.stager.store import Store
+from services.stager.worker import Worker
+from shared.http import add_operator_routes, require_admin
+from shared.log import Log
+from shared.topics import Topics
+
+
+class StageCustomers(BaseModel):
+    """A stage and the number of customers in it now."""
+
+    stage: str
+    customers: int
+
+
+class LifecycleCustomers(BaseModel):
+    """A lifecycle or segment with its stages in journey order, those without customers included."""
+
+    lifecycle: str
+    stages: list[StageCustomers]
+
+
+class Flow(BaseModel):
+    """All moves so far from one place to another (null: no stage) and the mean stay before, in milliseconds."""
+
+    lifecycle: str
+    from_stage: str | None
+    to_stage: str | None
+    moves: int
+    mean_stay_ms: int
+
+
+class Progress(BaseModel):
+    """Records of the log not yet folded and saved, and transitions saved so far."""
+
+    behind: int
+    transitions: int
+
+
+def make_app(
+    *, settings: StagerSettings, worker: Worker, store: Store, log: Log, topics: Topics, stages: dict[str, list[str]]
+) -> FastAPI:
+    """The stager's application. `stages` names each lifecycle's stages in journey order."""
+    app = FastAPI(title="Stageline stager", description="Customers per stage, moves, progress.")
+    add_operator_routes(app, lambda: worker.not_ready)
+    admin = [Depends(require_admin(settings.admin_token))]
+    app.get("/lifecycles", dependencies=admin)(_lifecycles(store, stages))
+    app.get("/flows", dependencies=admin)(_flows(store))
+    app.get("/progress", dependencies=admin)(_progress(store, log, topics))
+    return app
+
+
+def _lifecycles(store: Store, stages: dict[str, list[str]]) -> Callable[[], Awaitable[list[LifecycleCustomers]]]:
+    async def lifecycles() -> list[LifecycleCustomers]:
+        """Customers per stage now."""
+        counted = {(row.lifecycle, row.stage): row.customers for row in await store.stage_counts()}
+        return [
+            LifecycleCustomers(
+                lifecycle=name,
+                stages=[StageCustomers(stage=stage, customers=counted.get((name, stage), 0)) for stage in names],
+            )
+            for name, names in stages.items()
+        ]
+
+    return lifecycles
+
+
+def _flows(store: Store) -> Callable[[], Awaitable[list[Flow]]]:
+    async def flows() -> list[Flow]:
+        """Moves between stages so far, and how long customers had stayed before."""
+        return [
+            Flow(
+                lifecycle=row.lifecycle,
+                from_stage=row.from_stage or None,
+                to_stage=row.to_stage or None,
+                moves=row.moves,
+                mean_stay_ms=row.stay_ms // row.moves,
+            )
+            for row in await store.moves()
+        ]
+
+    return flows
+
+
+def _progress(store: Store, log: Log, topics: Topics) -> Callable[[], Awaitable[Progress]]:
+    async def progress() -> Progress:
+        """How far the stager is, over all partitions and owners."""
+        ends = await log.ends(topics.events)
+        positions = await store.positions()
+        behind = sum(end - positions[number].offset if number in positions else end for number, end in ends.items())
+        return Progress(behind=max(0, behind), transitions=sum(position.seq for position in positions.values()))
+
+    return progress
