@@ -53,7 +53,7 @@ def add_operator_routes(app: FastAPI, is_ready: Readiness) -> None:
 
 
 def require_admin(token: SecretStr | None) -> Callable[[Request], None]:
-    """A dependency that lets only the bearer of the admin token pass; without a token, only this machine's own calls."""
+    """A dependency that lets only the bearer of the admin token pass; without a token, only local calls."""
     expected = None if token is None else token.get_secret_value().encode()
 
     def check(request: Request) -> None:
