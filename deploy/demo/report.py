@@ -46,7 +46,9 @@ def contradictions(answers: Answers, *, customers: int) -> list[str]:
             entered[flow["from_stage"]] -= flow["moves"]
         for stage in lifecycle["stages"]:
             if stage["stage"] != "out" and entered[stage["stage"]] != stage["customers"]:
-                found.append(f"{name}/{stage['stage']}: {stage['customers']} are in it, moves say {entered[stage['stage']]}")
+                found.append(
+                    f"{name}/{stage['stage']}: {stage['customers']} are in it, moves say {entered[stage['stage']]}"
+                )
     shop = next(lifecycle for lifecycle in answers.lifecycles if lifecycle["lifecycle"] == "shop")
     placed = sum(stage["customers"] for stage in shop["stages"])
     if placed != customers:
@@ -89,9 +91,7 @@ def _flows(flows: list[dict[str, Any]]) -> Group:
     shown = sorted(flows, key=lambda flow: -flow["moves"])[:FLOWS_SHOWN]
     for flow in shown:
         stay = f"{flow['mean_stay_ms'] / DAY_MS:.1f} days" if flow["from_stage"] else ""
-        table.add_row(
-            flow["lifecycle"], flow["from_stage"] or "-", flow["to_stage"] or "-", f"{flow['moves']:,}", stay
-        )
+        table.add_row(flow["lifecycle"], flow["from_stage"] or "-", flow["to_stage"] or "-", f"{flow['moves']:,}", stay)
     rest = len(flows) - len(shown)
     more = Text(f"... and {rest} more kinds of moves" if rest else "", "dim")
     return Group(Text("\nMoves between stages, and how long customers had stayed", "bold"), table, more)

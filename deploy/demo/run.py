@@ -18,12 +18,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from shared.log_embedded import EmbeddedLog
 
 from deploy.demo.history import import_lines
 from deploy.demo.report import Answers, contradictions, show
 from deploy.demo.stack import Stack, get, post
 from shared.clock import SystemClock
-from shared.log_embedded import EmbeddedLog
 from shared.topics import Topics
 from shared.transition import Transition, decode
 
