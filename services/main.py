@@ -131,11 +131,15 @@ async def _opened_log(settings: Settings, clock: Clock) -> AsyncGenerator[Log, N
     if kind == "kafka":
         from shared.log_kafka import KafkaLog
 
-        log = KafkaLog(place.removeprefix("//"))
+        log = KafkaLog(
+            place.removeprefix("//"),
+            session_timeout_s=settings.session_timeout_s,
+            group_instance_id=settings.group_instance_id,
+        )
     else:
         from shared.log_embedded import EmbeddedLog
 
-        log = EmbeddedLog(place, clock=clock)
+        log = EmbeddedLog(place, clock=clock, session_timeout_s=settings.session_timeout_s)
     await log.open()
     try:
         yield log

@@ -25,7 +25,3 @@ class StagerSettings(Settings):
     cache_bytes_max: int = Field(
         256 * 1024 * 1024, ge=1_000_000, description="Memory for profiles that may be needed again, in bytes."
     )
-    group_instance_id: str | None = Field(
-        None, description="A name that survives restarts of this member, so that a rolling restart moves no partitions."
-    )
-    session_timeout_s: float = Field(30, ge=6, le=300, description="A silent owner loses its partitions after this.")
