@@ -78,7 +78,7 @@ def notifier() -> None:
 def migrate() -> None:
     """Bring the tables to this version. Safe to repeat, and for several at once."""
     settings = read_settings(Settings)
-    asyncio.run(_migrate(settings))
+    asyncio.run(migrate_tables(settings.database))
     typer.echo("the tables are up to date")
 
 
@@ -93,7 +93,7 @@ async def _serve(settings: Sequence[Settings], stop: asyncio.Event) -> None:
     """
     clock = SystemClock()
     if settings[0].database.startswith("sqlite"):
-        await _migrate(settings[0])
+        await migrate_tables(settings[0].database)
     async with _opened_log(settings[0], clock) as log, asyncio.TaskGroup() as tasks:
         before = stop
         for part in settings:
@@ -147,17 +147,18 @@ async def _opened_log(settings: Settings, clock: Clock) -> AsyncGenerator[Log, N
         await log.close()
 
 
-async def _migrate(settings: Settings) -> None:
-    from shared.migrate import migrate as migrate_tables
+async def migrate_tables(database: str) -> None:
+    """Bring the tables of all services to this version. Errors: Unavailable."""
+    from shared.migrate import migrate as migrate_one
 
     from services.notifier.tables import MIGRATIONS as NOTIFIER_MIGRATIONS
     from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
     from shared.database import make_engine
 
-    engine = make_engine(settings.database)
+    engine = make_engine(database)
     try:
         for migrations in (STAGER_MIGRATIONS, NOTIFIER_MIGRATIONS):
-            await migrate_tables(engine, migrations)
+            await migrate_one(engine, migrations)
     finally:
         await engine.dispose()
 
