@@ -122,7 +122,7 @@ async def translated() -> AsyncGenerator[None, None]:
     except DBAPIError as error:
         raise _judged(error) from error
     except (OSError, TimeoutError) as error:
-        raise Unavailable(f"the database does not answer: {error or type(error).__name__}") from error
+        raise Unavailable(f"the database does not answer: {str(error) or type(error).__name__}") from error
 
 
 def _judged(error: DBAPIError) -> Exception:

@@ -1,7 +1,7 @@
 """The stager's tables on PostgreSQL, over asyncpg itself: arrays and COPY are what it is fast at.
 
 A connection on which anything unexpected has happened is cut, never reused: the server rolls back what was open, and
-the pool makes a new one when asked next. So every failure ends within `OPERATION_TIMEOUT_S`, and nothing has to be
+the pool makes a new one when asked next. So every failure ends within a bound, and nothing has to be
 mended by hand once the server is back.
 """
 
@@ -69,9 +69,10 @@ MARK_PUBLISHED = """
 
 
 class StorePostgres:
-    """The port `store.Store`. The engine is this store's own: `close` ends it."""
+    """The port `store.Store`. The engine is its own: `close` ends it. No call takes longer than `timeout_s`."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock, *, timeout_s: float = OPERATION_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._engine = engine
         self._clock = clock
 
@@ -157,7 +158,7 @@ class StorePostgres:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[asyncpg.Connection[Any], None]:
-        async with translated(), asyncio.timeout(OPERATION_TIMEOUT_S), self._engine.connect() as pooled:
+        async with translated(), asyncio.timeout(self._timeout_s), self._engine.connect() as pooled:
             connection = (await pooled.get_raw_connection()).driver_connection
             assert isinstance(connection, asyncpg.Connection), "StorePostgres needs an engine over asyncpg"
             try:

@@ -33,6 +33,8 @@ class ClusterServer(PostgresServer):
     def start(self) -> None:
         if self._folder is None:
             self._folder = self._initialise()
+        if self.pids():
+            return
         options = {
             "port": str(self._port),
             "listen_addresses": "127.0.0.1",
