@@ -16,6 +16,7 @@ from shared.clock import ManualClock, SystemClock
 from shared.errors import Refused, Unavailable
 from shared.log import Entry, Topic
 from shared.log_embedded import EmbeddedLog
+from shared.log_embedded.file import APPLICATION_ID
 from shared.log_embedded.threads import BUSY_SLICE_S
 from tests.integration import log_process
 
@@ -62,6 +63,13 @@ async def line(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
     async with asyncio.timeout(LINE_S):
         return (await process.stdout.readline()).decode().strip()
+
+
+def make_file(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
 
 
 @pytest.fixture
@@ -252,13 +260,31 @@ async def test_a_file_that_cannot_be_a_log_is_refused_with_its_name(path: Path, 
 
 
 async def test_a_log_of_another_format_is_refused(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
+    make_file(path, "CREATE TABLE topic (x)", f"PRAGMA application_id = {APPLICATION_ID}", "PRAGMA user_version = 99")
     log = EmbeddedLog(path, clock=SystemClock())
     with pytest.raises(Refused, match="format 99"):
         await log.open()
     await log.close()
+
+
+async def test_a_database_of_something_else_is_refused(path: Path) -> None:
+    make_file(path, "CREATE TABLE alembic_version (x)")
+    log = EmbeddedLog(path, clock=SystemClock())
+    with pytest.raises(Refused, match="another program"):
+        await log.open()
+    await log.close()
+
+
+async def test_a_partition_paused_while_a_read_is_under_way_is_left_out_of_it(log: EmbeddedLog) -> None:
+    await append(log)
+    reader = log.reader(TOPIC.name, group="g")
+    await reader.read(records_max=1, timeout_s=5)
+    reader.start({0: 0})
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(reader.read(records_max=1, timeout_s=0.1))
+        await asyncio.sleep(0)
+        reader.pause(frozenset({0}))
+    assert reading.result().records == {}
 
 
 @pytest.mark.parametrize(
