@@ -149,11 +149,10 @@ async def _opened_log(settings: Settings, clock: Clock) -> AsyncGenerator[Log, N
 
 async def migrate_tables(database: str) -> None:
     """Bring the tables of all services to this version. Errors: Unavailable."""
-    from shared.migrate import migrate as migrate_one
-
     from services.notifier.tables import MIGRATIONS as NOTIFIER_MIGRATIONS
     from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
     from shared.database import make_engine
+    from shared.migrate import migrate as migrate_one
 
     engine = make_engine(database)
     try:

@@ -18,12 +18,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from shared.log_embedded import EmbeddedLog
 
 from deploy.demo.history import import_lines
 from deploy.demo.report import Answers, contradictions, show
 from deploy.demo.stack import Stack, get, post
 from shared.clock import SystemClock
+from shared.log_embedded import EmbeddedLog
 from shared.topics import Topics
 from shared.transition import Transition, decode
 
@@ -82,7 +82,7 @@ def _show_everything(console: Console, stack: Stack) -> int:
 
 
 def _import(console: Console, stack: Stack, lines: list[bytes]) -> None:
-    """Stream the history in, then wait until the last event is folded, everybody is in the present, and all is decided."""
+    """Stream the history in; wait until all is folded, everybody is in the present, and every message is decided."""
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         sending = progress.add_task("importing over HTTP", total=len(lines))

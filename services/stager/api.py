@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from services.stager.settings import StagerSettings
 from services.stager.store import Store
 from services.stager.worker import Worker
+from shared.clock import Clock
 from shared.http import add_operator_routes, require_admin
 from shared.log import Log
 from shared.topics import Topics
@@ -40,14 +41,27 @@ class Flow(BaseModel):
 
 
 class Progress(BaseModel):
-    """Records of the log not yet folded and saved, and transitions saved so far."""
+    """How far all owners together are.
+
+    `behind`: records of the log not yet folded; `overdue`: partitions in which a deadline has come and nobody has
+    lapsed yet; `unpublished`: transitions saved and not yet remembered as published; `transitions`: all saved so far.
+    """
 
     behind: int
+    overdue: int
+    unpublished: int
     transitions: int
 
 
 def make_app(
-    *, settings: StagerSettings, worker: Worker, store: Store, log: Log, topics: Topics, stages: dict[str, list[str]]
+    *,
+    settings: StagerSettings,
+    worker: Worker,
+    store: Store,
+    log: Log,
+    topics: Topics,
+    clock: Clock,
+    stages: dict[str, list[str]],
 ) -> FastAPI:
     """The stager's application. `stages` names each lifecycle's stages in journey order."""
     app = FastAPI(title="Stageline stager", description="Customers per stage, moves, progress.")
@@ -55,7 +69,7 @@ def make_app(
     admin = [Depends(require_admin(settings.admin_token))]
     app.get("/lifecycles", dependencies=admin)(_lifecycles(store, stages))
     app.get("/flows", dependencies=admin)(_flows(store))
-    app.get("/progress", dependencies=admin)(_progress(store, log, topics))
+    app.get("/progress", dependencies=admin)(_progress(store, log, topics, clock))
     return app
 
 
@@ -91,12 +105,16 @@ def _flows(store: Store) -> Callable[[], Awaitable[list[Flow]]]:
     return flows
 
 
-def _progress(store: Store, log: Log, topics: Topics) -> Callable[[], Awaitable[Progress]]:
+def _progress(store: Store, log: Log, topics: Topics, clock: Clock) -> Callable[[], Awaitable[Progress]]:
     async def progress() -> Progress:
         """How far the stager is, over all partitions and owners."""
-        ends = await log.ends(topics.events)
-        positions = await store.positions()
-        behind = sum(end - positions[number].offset if number in positions else end for number, end in ends.items())
-        return Progress(behind=max(0, behind), transitions=sum(position.seq for position in positions.values()))
+        standings, ends = await store.standings(), await log.ends(topics.events)
+        dues = [await store.next_due(number, historical=True) for number in ends]
+        return Progress(
+            behind=sum(max(0, end - standings[n].offset) if n in standings else end for n, end in ends.items()),
+            overdue=sum(due_ms is not None and due_ms <= clock.now_ms() for due_ms in dues),
+            unpublished=sum(standing.seq - standing.published_seq for standing in standings.values()),
+            transitions=sum(standing.seq for standing in standings.values()),
+        )
 
     return progress

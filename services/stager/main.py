@@ -13,10 +13,11 @@ from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
 from services.stager.settings import StagerSettings
 from services.stager.store import Store
-from services.stager.store_postgres import PostgresStore
-from services.stager.store_sqlite import SqliteStore
+from services.stager.store_postgres import StorePostgres
+from services.stager.store_sqlite import StoreSqlite
 from services.stager.worker import Worker
 from shared.clock import Clock
+from shared.database import make_engine
 from shared.errors import Refused
 from shared.http import bind, serve_http
 from shared.log import Log
@@ -41,7 +42,9 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
             settings=settings, clock=clock,
         )  # fmt: skip
         stages = {lifecycle.name: [stage.name for stage in lifecycle.stages] for lifecycle in lifecycles}
-        app = make_app(settings=settings, worker=worker, store=store, log=log, topics=topics, stages=stages)
+        app = make_app(
+            settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, stages=stages
+        )
         _spare_the_collector()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(worker.run(stop))
@@ -62,8 +65,8 @@ def load_lifecycles(settings: StagerSettings) -> Sequence[Lifecycle]:
 @asynccontextmanager
 async def opened_store(settings: StagerSettings, clock: Clock) -> AsyncGenerator[Store, None]:
     """The store that the database address names, open."""
-    kind = SqliteStore if settings.database.startswith("sqlite") else PostgresStore
-    store: Store = kind(settings.database, clock=clock)
+    engine = make_engine(settings.database)
+    store: Store = (StoreSqlite if settings.database.startswith("sqlite") else StorePostgres)(engine, clock)
     await store.open()
     try:
         yield store

@@ -51,8 +51,10 @@ class Settler:
             await flying
         self._published.clear()
 
-    async def remember(self) -> None:
-        """Keep how far the topics and the group are. Errors: Unavailable."""
+    async def remember(self, *, every_s: float = 0.0) -> None:
+        """Keep how far the topics and the group are, unless done less than `every_s` ago. Errors: Unavailable."""
+        if time.monotonic() - self._remembered_s < every_s:
+            return
         published, self._published = self._published, {}
         self._remembered_s = time.monotonic()
         if published:
@@ -69,8 +71,6 @@ class Settler:
                 recorded_ms = await self._store.save([part.batch for part in folded])
             await self._publish(folded, committed_s=time.monotonic())
             _measure(folded, recorded_ms)
-            if time.monotonic() - self._remembered_s >= REMEMBER_EVERY_S:
-                await self.remember()
         except StagelineError as error:
             return error
         return None

@@ -25,6 +25,7 @@ from services.stager.store import (
     PartitionBatch,
     Position,
     StageCount,
+    Standing,
     TransitionRow,
 )
 from services.stager.tables import MIGRATIONS
@@ -143,6 +144,10 @@ class StorePostgres:
         """Remember the last published `seq` of each partition, if its epoch still holds; never going back."""
         mine = [partition for partition in published if partition in epochs]
         await self._fetch(MARK_PUBLISHED, mine, [epochs[each] for each in mine], [published[each] for each in mine])
+
+    async def standings(self) -> dict[int, Standing]:
+        """How far every partition is that was ever claimed, whoever owns it."""
+        return {row[0]: Standing(*row[1:]) for row in await self._fetch(store_queries.STANDINGS)}
 
     async def stage_counts(self) -> list[StageCount]:
         """Customers per stage now, summed over the partitions, without zeros."""

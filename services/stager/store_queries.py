@@ -45,6 +45,7 @@ TRANSITIONS_AFTER = """
     SELECT seq, customer, lifecycle, at_ms, body FROM transitions
     WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3
 """
+STANDINGS = "SELECT partition, next_offset, seq, published_seq FROM positions"
 STAGE_COUNTS = """
     SELECT lifecycle, stage, CAST(sum(customers) AS bigint) FROM stage_counts
     GROUP BY lifecycle, stage HAVING sum(customers) <> 0 ORDER BY lifecycle, stage

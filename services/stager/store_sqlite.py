@@ -15,7 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.stager import batch_sqlite, store_queries
 from services.stager.sqlite_thread import SqliteThread
-from services.stager.store import Claim, DueRow, Kept, MoveRow, PartitionBatch, Position, StageCount, TransitionRow
+from services.stager.store import (
+    Claim,
+    DueRow,
+    Kept,
+    MoveRow,
+    PartitionBatch,
+    Position,
+    StageCount,
+    Standing,
+    TransitionRow,
+)
 from services.stager.tables import MIGRATIONS
 from shared.clock import Clock
 from shared.migrate import is_current
@@ -99,6 +109,10 @@ class StoreSqlite:
         """Remember the last published `seq` of each partition, if its epoch still holds; never going back."""
         marks = [(seq, partition, epochs[partition]) for partition, seq in published.items() if partition in epochs]
         await self._writer.write(lambda connection: connection.executemany(MARK_PUBLISHED, marks))
+
+    async def standings(self) -> dict[int, Standing]:
+        """How far every partition is that was ever claimed, whoever owns it."""
+        return {row[0]: Standing(*row[1:]) for row in await self._fetch(store_queries.STANDINGS)}
 
     async def stage_counts(self) -> list[StageCount]:
         """Customers per stage now, summed over the partitions, without zeros."""

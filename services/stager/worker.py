@@ -17,7 +17,7 @@ from services.stager.fold.rules import Rules
 from services.stager.owned import OwnedPartition
 from services.stager.publisher import Publisher
 from services.stager.settings import StagerSettings
-from services.stager.settle import Settler
+from services.stager.settle import REMEMBER_EVERY_S, Settler
 from services.stager.store import Claim, FenceLost, Store
 from services.stager.stretch import Decoded, Stretch, stretches
 from services.stager.ticker import Ticker
@@ -82,6 +82,7 @@ class Worker:
             await self._hand_over(settler)
             if stretch.ticks:
                 await self._lapse(stretch.ticks, settler)
+        await settler.remember(every_s=REMEMBER_EVERY_S)
         await self._ticker.tick(self._owned.values(), now_ms=self._clock.now_ms())
 
     # Folding

@@ -1,4 +1,4 @@
-"""The load of the benchmark: track events of some 220 bytes over a million customers, the same bytes for the same seed."""
+"""The load of the benchmark: track events of some 220 bytes over a million customers; a seed gives the same bytes."""
 
 from __future__ import annotations
 

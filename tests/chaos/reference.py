@@ -48,7 +48,7 @@ def fold_again(rules: Rules, records: Sequence[Record]) -> list[Transition]:
 
 
 def simulate_again(rules: Rules, records: Sequence[Record], *, until_ms: int) -> list[Transition]:
-    """The transitions that `stageline simulate` predicts for the events of one partition, with its own perfect ticks."""
+    """The transitions that `stageline simulate` predicts for one partition's events, with its own perfect ticks."""
     lines = []
     for record in records:
         event = decode(record.value)

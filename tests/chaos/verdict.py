@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sql
+from services.notifier.tables import deliveries
+from services.stager.fold.rules import compile_rules
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifier.tables import deliveries
-from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.file import load_paths
 from services.stager.tables import transitions as transition_table
 from shared.event import decode as decode_event
@@ -59,7 +59,7 @@ async def _stored(engine: AsyncEngine) -> dict[int, list[bytes]]:
 
 
 def _check_against_simulate(folded: Sequence[Transition], simulated: Sequence[Transition]) -> None:
-    """Perfect ticks interleave customers in another order, so that `seq` differs; each chain is the same to the byte."""
+    """Perfect ticks interleave customers in another order, so `seq` differs; each chain is the same to the byte."""
     assert _chains(folded) == _chains(simulated)
 
 
