@@ -75,6 +75,7 @@ class Import:
                 raise Unavailable("the service is stopping; go on from the line after acknowledged_line")
             for piece in unpacker.feed(chunk):
                 await self._take(lines.feed(piece))
+                await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests
         await self._take(lines.feed(unpacker.end()))
         await self._take(lines.end())
         await self._flush()
