@@ -7,7 +7,7 @@ customer as of then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -52,14 +52,6 @@ def answers(trigger: Trigger, transition: Transition) -> bool:
 def delivery_id(transition: Transition, campaign: str, step: int) -> UUID:
     """The one id of this step of this campaign on this transition."""
     return uuid5(_DELIVERY_IDS, f"{transition.id}/{campaign}/{step}")
-
-
-def first_of_each(transitions: Iterable[Transition], *, above_seq: int) -> Iterator[Transition]:
-    """The transitions of one partition without repeats: each `seq` above the last one seen, and above `above_seq`."""
-    for transition in transitions:
-        if transition.seq > above_seq:
-            above_seq = transition.seq
-            yield transition
 
 
 def _decisions(campaign: Campaign, transition: Transition, *, at_ms: int, now_ms: int) -> Sequence[Decision]:
