@@ -1,4 +1,4 @@
-"""From the records of one partition to what is to be kept of them: repeats and records that are no transitions left out.
+"""From the records of one partition to what is kept of them, without repeats and records that are no transitions.
 
 Plain functions of values, like PLAN: this module must not know the database, the environment or any clock.
 """

@@ -127,12 +127,13 @@ class SqlDeliveries:
     async def counts(self) -> list[OutcomeCount]:
         """Deliveries by campaign and outcome, in that order, without zeros."""
         group = (deliveries.c.campaign, deliveries.c.outcome)
-        rows = await self._read(select(*group, func.count()).group_by(*group))
-        return sorted(OutcomeCount(campaign, Outcome(outcome), count) for campaign, outcome, count in rows)
+        rows = await self._read(select(*group, func.count().label("deliveries")).group_by(*group))
+        return sorted(OutcomeCount(row.campaign, Outcome(row.outcome), row.deliveries) for row in rows)
 
     async def _read(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         async with translated(), self._engine.connect() as connection:
-            return (await connection.execute(statement)).all()
+            rows: Sequence[Row[Any]] = (await connection.execute(statement)).all()
+            return rows
 
 
 async def _advance(connection: AsyncConnection, batch: PartitionDecisions) -> bool:

@@ -12,7 +12,12 @@ from ssrfguard import Policy
 
 
 class AddressRefused(OSError):
-    """The address is not public."""
+    """The target's address is not public."""
+
+    def __init__(self) -> None:
+        # The same words for every address: a name that has several is then refused with this very error (aiohttp
+        # would make one without a class of different ones), and the internal address is told to nobody.
+        super().__init__("the target's address is not public")
 
 
 _policy = Policy()
@@ -29,7 +34,6 @@ def public_socket(address: AddrInfoType) -> socket.socket:
     Errors: AddressRefused when the address is not public.
     """
     family, kind, protocol, _, place = address
-    host = str(place[0])
-    if not is_public(host):
-        raise AddressRefused(f"{host} is not a public address")
+    if not is_public(str(place[0])):
+        raise AddressRefused
     return socket.socket(family, kind, protocol)

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 import structlog
 
 from services.notifier import metrics
-from services.notifier.channel import SEND_TIMEOUT_S, Answer, Channel, Failed, Rejected, Sent
+from services.notifier.channel import Answer, Channel, Failed, Rejected, Sent
 from services.notifier.deliveries import Deliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome, Result
-from services.notifier.retry import next_attempt_ms
+from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
 from services.notifier.waiting import wait_for
 from shared.clock import SECOND_MS, Clock
 from shared.errors import Unavailable
@@ -89,12 +89,18 @@ class Sender:
             await wait_for(self._wake, timeout_s=POLL_S)
 
     async def _attempt(self, delivery: Delivery) -> None:
-        began = time.perf_counter()
-        answer = await self._channels[delivery.channel].send(delivery, now_ms=self._clock.now_ms())
-        metrics.SEND_SECONDS.labels(delivery.channel).observe(time.perf_counter() - began)
+        answer = await self._send(delivery)
         result = result_of(delivery, answer, now_ms=self._clock.now_ms(), chance=random.random())
         metrics.ATTEMPTS.labels(delivery.channel, result.outcome).inc()
         await self._results.put(result)
+
+    async def _send(self, delivery: Delivery) -> Answer:
+        if delivery.attempt > ATTEMPTS_MAX:
+            return Rejected(f"given up: the last of {ATTEMPTS_MAX} attempts left no result")
+        began = time.perf_counter()
+        answer = await self._channels[delivery.channel].send(delivery, now_ms=self._clock.now_ms())
+        metrics.SEND_SECONDS.labels(delivery.channel).observe(time.perf_counter() - began)
+        return answer
 
     async def _finish_running(self) -> None:
         if self._running:
