@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from collections.abc import Mapping as Table
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
@@ -15,6 +17,7 @@ from shared.document import Faults, Mapping, Node, Scalar, nearest
 NAME_LENGTH_MAX = 100
 URL_LENGTH_MAX = 2_000  # what every server and proxy on the way still takes
 
+_NOTHING_MEANT: Table[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|s|m|h|d|w))+")
 _PART = re.compile(r"([0-9]+)([a-z]+)")
@@ -58,13 +61,15 @@ def read_name(node: Node | None, faults: Faults, *, of: str) -> str | None:
     return None
 
 
-def read_choice(node: Node | None, choices: Collection[str], faults: Faults, *, of: str) -> str | None:
-    """One of a few words."""
+def read_choice(
+    node: Node | None, choices: Collection[str], faults: Faults, *, of: str, meant: Table[str, str] = _NOTHING_MEANT
+) -> str | None:
+    """One of a few words. `meant` holds what people write instead, and which word that is."""
     text = read_text(node, faults, of=of)
     if node is None or text is None or text in choices:
         return text
     listed = ", ".join(f"`{choice}`" for choice in choices)
-    faults.add(node, f"{of} is one of {listed}", suggestion=nearest(text, choices))
+    faults.add(node, f"{of} is one of {listed}", suggestion=meant.get(text) or nearest(text, choices))
     return None
 
 

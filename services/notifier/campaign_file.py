@@ -30,6 +30,7 @@ STEPS_MAX = 20  # each answers every transition of the campaign
 _CAMPAIGN_KEYS = ("campaign", "on", "send", "too_old", "description")
 _TRIGGER_KEYS = ("lifecycle", "stage", "change", "nth")
 _STEP_KEYS = {ChannelName.CONSOLE: ("channel",), ChannelName.WEBHOOK: ("channel", "url")}
+_CHANGES_MEANT = {"entered": "moved", "moved_into": "moved", "exited": "left", "stayed": "lingered"}
 _NEIGHBOURS = ("lifecycle", "segment")  # what else may stand in the same file
 
 
@@ -135,7 +136,8 @@ def _read_trigger(node: Node | None, faults: Faults) -> Trigger | None:
     check_keys(node, _TRIGGER_KEYS, faults, of="`on`")
     lifecycle = read_name(require(node, "lifecycle", faults, of="`on`"), faults, of="`lifecycle`")
     stage = read_name(require(node, "stage", faults, of="`on`"), faults, of="`stage`")
-    change = read_choice(require(node, "change", faults, of="`on`"), list(Change), faults, of="`change`")
+    word = require(node, "change", faults, of="`on`")
+    change = read_choice(word, [*map(str, Change)], faults, of="`change`", meant=_CHANGES_MEANT)
     nth = read_count(node.get("nth"), faults, of="`nth`")
     if nth is not None and change not in (None, Change.LINGERED):
         faults.add(node.get("nth") or node, "`nth` says which linger: it needs `change: lingered`")
@@ -159,7 +161,7 @@ def _read_step(node: Node, faults: Faults) -> Step | None:
     if not isinstance(node, Mapping):
         faults.add(node, "a step is a mapping such as `channel: console`")
         return None
-    word = read_choice(require(node, "channel", faults, of="a step"), list(ChannelName), faults, of="`channel`")
+    word = read_choice(require(node, "channel", faults, of="a step"), [*map(str, ChannelName)], faults, of="`channel`")
     if word is None:
         return None
     channel = ChannelName(word)

@@ -29,7 +29,10 @@ class WebhookChannel:
     that are not public through: for development.
     """
 
-    def __init__(self, secrets: Sequence[str], *, allow_private: bool = False) -> None:
+    def __init__(
+        self, secrets: Sequence[str], *, allow_private: bool = False, timeout_s: float = SEND_TIMEOUT_S
+    ) -> None:
+        self._timeout_s = timeout_s
         self._signers = [Webhook(secret) for secret in secrets]
         self._allow_private = allow_private
         self._session: aiohttp.ClientSession | None = None
@@ -40,7 +43,7 @@ class WebhookChannel:
             connector=aiohttp.TCPConnector(
                 limit=CONNECTIONS_MAX, socket_factory=None if self._allow_private else public_socket
             ),
-            timeout=aiohttp.ClientTimeout(total=SEND_TIMEOUT_S),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             auto_decompress=False,  # nobody reads the answer, so nothing in it may be blown up
             trust_env=False,  # a proxy of the environment would connect where nobody judges the address
             cookie_jar=aiohttp.DummyCookieJar(),  # one receiver must not be told what another has set
@@ -67,7 +70,16 @@ class WebhookChannel:
                     await response.content.read(RESPONSE_BYTES_MAX)
                 return _answer(response.status, response.headers.get("Retry-After"), now_ms=now_ms)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return _failure(error)
+            return self._failure(error)
+
+    def _failure(self, error: Exception) -> Answer:
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
+            return Rejected(str(error.os_error))
+        if isinstance(error, aiohttp.InvalidURL):
+            return Rejected(f"not a URL: {error}")
+        if isinstance(error, TimeoutError):
+            return Failed(f"no answer within {self._timeout_s} s")
+        return Failed(f"{type(error).__name__}: {error}")
 
     def _headers(self, delivery: Delivery, body: str, *, now_ms: int) -> dict[str, str]:
         attempted = datetime.fromtimestamp(now_ms // SECOND_MS, UTC)
@@ -107,13 +119,3 @@ def _retry_after_ms(text: str | None, *, now_ms: int) -> int:
     except ValueError:
         return 0
     return max(0, to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now_ms)
-
-
-def _failure(error: Exception) -> Answer:
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
-        return Rejected(str(error.os_error))
-    if isinstance(error, aiohttp.InvalidURL):
-        return Rejected(f"not a URL: {error}")
-    if isinstance(error, TimeoutError):
-        return Failed(f"no answer within {SEND_TIMEOUT_S} s")
-    return Failed(f"{type(error).__name__}: {error}")
