@@ -31,7 +31,7 @@ from shared.log import Log
 from shared.topics import Topics
 
 GROUP = "stageline-notifier"
-OPEN_RETRY_S = 2.0  # at start a server may still be coming up; waiting for it beats restarting in a loop
+OPEN_RETRY_S = 1.0  # at start a server may still be coming up; waiting for it beats restarting in a loop
 LAG_EVERY_S = 10.0  # what a metrics server asks for every 15 s or so
 
 _log = structlog.get_logger()
@@ -52,11 +52,11 @@ async def serve(
     What is not given is made from the settings. Errors: Refused when settings, campaigns or tables are not right.
     """
     clock = clock or SystemClock()
-    campaigns = load_campaigns(settings)
-    channels = make_channels(settings) if channels is None else channels
     async with AsyncExitStack() as stack:
         socket_of_http = listener or bind(settings.host, settings.port)
         stack.callback(socket_of_http.close)
+        campaigns = load_campaigns(settings)
+        channels = make_channels(settings) if channels is None else channels
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
         service = _Service(settings, log, deliveries, channels, campaigns, clock)
@@ -110,9 +110,9 @@ class _Service:
         self._deliveries = deliveries
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=GROUP)
-        wake = asyncio.Event()
-        self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, wake=wake)
-        self._sender = Sender(deliveries, channels, clock=clock, wake=wake)
+        self._wake = asyncio.Event()
+        self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, wake=self._wake)
+        self._sender = Sender(deliveries, channels, clock=clock, wake=self._wake)
         self._is_open = False
 
     def is_ready(self) -> str | None:
@@ -136,6 +136,7 @@ class _Service:
                 try:
                     await self._worker.run(stop)
                 finally:
+                    self._wake.set()  # the sender need not wait out its poll to see the stop
                     await self._reader.close()
 
     async def _open(self, stop: asyncio.Event) -> None:

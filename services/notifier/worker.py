@@ -74,12 +74,14 @@ class Worker:
         *,
         clock: Clock,
         wake: asyncio.Event,
+        reclaim_s: float = RECLAIM_S,
     ) -> None:
         self._reader = reader
         self._deliveries = deliveries
         self._campaigns = campaigns
         self._clock = clock
         self._wake = wake
+        self._reclaim_s = reclaim_s
         self._owned = Ownership()
         self._outages = 0
 
@@ -143,7 +145,7 @@ class Worker:
         partitions = frozenset(one.batch.partition for one in decided)
         self._reader.pause(partitions)
         self._owned.unclaim(partitions - lost, not_before=0)
-        self._owned.unclaim(lost, not_before=asyncio.get_running_loop().time() + RECLAIM_S)
+        self._owned.unclaim(lost, not_before=asyncio.get_running_loop().time() + self._reclaim_s)
 
     def _advance(self, decided: Sequence[PartitionDecided]) -> None:
         for one in decided:
