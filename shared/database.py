@@ -6,6 +6,7 @@ help to be used again.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,11 @@ from shared.errors import Refused, Unavailable
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30  # longer than any bounded batch needs; a hung server is noticed within it
 SQLITE_BUSY_TIMEOUT_S = 30  # another process of the same machine may be in a long transaction
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",  # readers and a writer do not wait for one another
+    "PRAGMA synchronous=FULL",  # an acknowledged commit survives a power cut
+    "PRAGMA foreign_keys=ON",
+)
 
 # What a PostgreSQL server says when it cannot serve for the moment: it stops or starts, is a standby after a failover,
 # is out of connections, memory or disk, or has chosen this transaction to end a deadlock.
@@ -72,9 +78,8 @@ def _sqlite_engine(address: str) -> AsyncEngine:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, see below
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged commit survives a power cut
-        cursor.execute("PRAGMA foreign_keys=ON")
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -108,7 +113,9 @@ async def translated() -> AsyncGenerator[None, None]:
     """
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError, *_PASSING) as error:
+    except (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError, *_PASSING) as error:
+        if isinstance(error, ValueError):  # asyncpg's word for an argument of the wrong type
+            raise
         raise Unavailable(f"the database does not answer: {error}") from error
     except _TURNED_AWAY as error:
         raise Refused(f"the database turns us away: {error}") from error

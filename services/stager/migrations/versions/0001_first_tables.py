@@ -19,7 +19,7 @@ def make_core() -> None:
     """What the fold stands on."""
     op.create_table(
         "positions",
-        Column("partition", Integer(), nullable=False),
+        Column("partition", Integer(), autoincrement=False, nullable=False),
         Column("epoch", BigInteger(), nullable=False),
         Column("next_offset", BigInteger(), nullable=False),
         Column("clock_ms", BigInteger(), nullable=False),
