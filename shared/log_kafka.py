@@ -18,12 +18,13 @@ from shared.log_kafka_admin import admin_of, ensure_topics
 from shared.log_kafka_append import Appender
 from shared.log_kafka_browse import Browser
 from shared.log_kafka_failure import translated
-from shared.log_kafka_reader import KafkaReader
-from shared.partition import partition_of
+from shared.log_kafka_reader import KafkaReader, Membership
+from shared.partition import partition_for
 
 OPEN_TIMEOUT_S = 10  # a broker that is up answers at once; a service that starts before it is restarted, or waits
 ENSURE_TIMEOUT_S = 30  # a cluster of three gives a new partition its leader within seconds
 SESSION_TIMEOUT_S = 45  # the broker's own default since Kafka 3.0: a rolling restart or a long pause loses nothing
+IDLE_TIMEOUT_S = 300  # a worker that has not come back to read for this long is stuck; others take over
 CODEC = "gzip"  # of a topic that was not ensured here: every client reads it
 
 
@@ -35,14 +36,19 @@ class KafkaLog:
     """
 
     def __init__(
-        self, bootstrap: str, *, session_timeout_s: float = SESSION_TIMEOUT_S, group_instance_id: str | None = None
+        self,
+        bootstrap: str,
+        *,
+        session_timeout_s: float = SESSION_TIMEOUT_S,
+        idle_timeout_s: float = IDLE_TIMEOUT_S,
+        group_instance_id: str | None = None,
     ) -> None:
         assert default_records.DefaultRecordBatchBuilder.__module__.startswith("aiokafka.record._crecords"), (
             "aiokafka runs without its C extension: thirty times slower"
         )
         self._bootstrap = bootstrap
-        self._session_timeout_s = session_timeout_s
-        self._group_instance_id = group_instance_id
+        self._membership = Membership(session_timeout_s, idle_timeout_s, group_instance_id)
+        self._readers: list[KafkaReader] = []
         self._counts: dict[str, int] = {}
         self._codecs: dict[str, str] = {}
         self._appenders: dict[str, Appender] = {}
@@ -55,8 +61,9 @@ class KafkaLog:
                 pass
 
     async def close(self) -> None:
-        """As `Log.close`. Readers are closed by those who made them."""
-        await asyncio.gather(self._browser.close(), *(appender.close() for appender in self._appenders.values()))
+        """As `Log.close`; readers still open are closed too."""
+        parts: list[Reader | Appender | Browser] = [*self._readers, *self._appenders.values(), self._browser]
+        await asyncio.gather(*(part.close() for part in parts))
 
     async def ensure(self, topics: Sequence[Topic]) -> None:
         """As `Log.ensure`; within ENSURE_TIMEOUT_S. Errors: Refused, also for a topic that the log does not stamp."""
@@ -98,10 +105,9 @@ class KafkaLog:
 
     def reader(self, topic: str, *, group: str) -> Reader:
         """As `Log.reader`."""
-        return KafkaReader(
-            self._bootstrap, topic, group=group, session_timeout_s=self._session_timeout_s,
-            group_instance_id=self._group_instance_id,
-        )  # fmt: skip
+        reader = KafkaReader(self._bootstrap, topic, group=group, membership=self._membership)
+        self._readers.append(reader)
+        return reader
 
     async def ends(self, topic: str) -> dict[int, int]:
         """As `Log.ends`. Errors: Unavailable."""
@@ -114,7 +120,7 @@ class KafkaLog:
 
     def partition_of(self, topic: str, key: bytes) -> int:
         """As `Log.partition_of`."""
-        return partition_of(key, self._counts[topic])
+        return partition_for(key, self._counts[topic])
 
 
 def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:
@@ -131,4 +137,4 @@ def _place(entry: Entry, partitions: int) -> int:
     if entry.partition is not None:
         return entry.partition
     assert entry.key is not None, "an entry has a partition or a key"
-    return partition_of(entry.key, partitions)
+    return partition_for(entry.key, partitions)

@@ -77,8 +77,9 @@ async def _await_leaders(admin: AIOKafkaAdminClient, topic: Topic) -> None:
         await asyncio.sleep(POLL_S)
     if len(partitions) != topic.partitions:
         raise Refused(
-            f"topic {topic.name} has {len(partitions)} partitions, not {topic.partitions}: customers would change "
-            f"their place. Set STAGELINE_PARTITIONS={len(partitions)}, or start anew with another STAGELINE_TOPIC_PREFIX"
+            f"topic {topic.name} has {len(partitions)} partitions, not {topic.partitions}: customers would "
+            f"change their place. Set STAGELINE_PARTITIONS={len(partitions)}, "
+            "or begin anew under another STAGELINE_TOPIC_PREFIX"
         )
 
 
@@ -94,7 +95,7 @@ async def _check_stamped_by_log(admin: AIOKafkaAdminClient, topics: Sequence[Top
 
 
 async def committed_of(bootstrap: str, group: str, topic: str, partitions: frozenset[int]) -> dict[int, int]:
-    """The group's positions, whether or not anybody is in it; the caller bounds the wait. Raises aiokafka's failures."""
+    """The group's positions, whether or not anybody is in it; the caller bounds the wait. Raises aiokafka's."""
     wanted = [TopicPartition(topic, partition) for partition in sorted(partitions)]
     if not wanted:
         return {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -38,17 +39,27 @@ CLOSE_TIMEOUT_S = 3
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a group expects of its members.
+
+    A member unheard of for `session_timeout_s` has lost its partitions; one that has not read for `idle_timeout_s`
+    gives them up by itself. `instance_id` names a member for good: its restart within the session moves no partition.
+    """
+
+    session_timeout_s: float
+    idle_timeout_s: float
+    instance_id: str | None = None
+
+
 class KafkaReader:
     """One member; it is rebuilt, and has then lost everything, when its consumer breaks."""
 
-    def __init__(
-        self, bootstrap: str, topic: str, *, group: str, session_timeout_s: float, group_instance_id: str | None
-    ) -> None:
+    def __init__(self, bootstrap: str, topic: str, *, group: str, membership: Membership) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._group = group
-        self._session_timeout_ms = int(session_timeout_s * 1000)
-        self._group_instance_id = group_instance_id
+        self._membership = membership
         self._ownership = Ownership()
         self._consumer: AIOKafkaConsumer | None = None
         self._asking: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
@@ -88,10 +99,12 @@ class KafkaReader:
     def _make_consumer(self) -> AIOKafkaConsumer:
         # aiokafka's sticky assignor remembers in class attributes: each member needs a class of its own.
         assignor = type("StickyPartitionAssignor", (StickyPartitionAssignor,), {})
+        session_timeout_ms = int(self._membership.session_timeout_s * 1000)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, group_id=self._group, group_instance_id=self._group_instance_id,
+            bootstrap_servers=self._bootstrap, group_id=self._group, group_instance_id=self._membership.instance_id,
             enable_auto_commit=False, auto_offset_reset="none", partition_assignment_strategy=(assignor,),
-            session_timeout_ms=self._session_timeout_ms, heartbeat_interval_ms=self._session_timeout_ms // 10,
+            session_timeout_ms=session_timeout_ms, heartbeat_interval_ms=session_timeout_ms // 10,
+            max_poll_interval_ms=int(self._membership.idle_timeout_s * 1000),
             request_timeout_ms=REQUEST_TIMEOUT_MS, fetch_max_wait_ms=FETCH_WAIT_MS, fetch_max_bytes=FETCH_BYTES_MAX,
             max_partition_fetch_bytes=PARTITION_BYTES_MAX,
         )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Where Kafka's default partitioner sends a key, for every log adapter and whoever must know a customer's partition.
+"""Which partition a key belongs to: Kafka's own default rule, so that every log and every client agrees.
 
-Promise: the same partition as any client with the Java default (murmur2 of the key, sign bit cut, modulo the count).
+Source: the Java client's `BuiltInPartitioner.partitionForKey`: murmur2 of the key, its sign bit cut, modulo the count.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
-KEYS_MAX = 1 << 16  # about 10 MB of the customers seen last: the hash is pure Python and costs 6 us for a UUID's text
+KEYS_REMEMBERED_MAX = 65_536  # the hash is plain Python, some microseconds a key; busy customers come again and again
 
 
-@lru_cache(maxsize=KEYS_MAX)
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition, 0 .. `partitions` - 1, of a key. Source: Kafka's `Utils.murmur2` and `BuiltInPartitioner`."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+@lru_cache(maxsize=KEYS_REMEMBERED_MAX)
+def partition_for(key: bytes, partitions: int) -> int:
+    """The partition, 0 to `partitions` - 1, that Kafka's default partitioner gives this key."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
