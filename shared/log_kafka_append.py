@@ -7,10 +7,11 @@
    replaced, the successor has the same producer id and the next epoch, and the broker refuses the old epoch from the
    successor's first record on. So a writer that repeats what failed leaves `1 2 | 1 2 3`, never `1 2 3 | 1 2`.
    Entries with an explicit partition, and long runs of keyed ones, go batch by batch, so no hole is possible either.
-2. *Lateness.* A producer from which nothing came back during the whole failed append is abandoned at once; one that is
-   only slow, or that has lost one of several brokers, keeps its queue for another LATE_TIMEOUT_S and is abandoned when
-   the records are not through by then. Abandoning fails its other appends too. What was already on the wire can
-   still be appended by a broker that comes back to it, but by guarantee 1 never behind later records of ours.
+2. *Lateness.* When an append misses its deadline and nothing at all has been acknowledged for SILENCE_MIN_S, the
+   producer is abandoned at once; one that is only slow, or that has lost one of several brokers, keeps its queue for
+   another LATE_TIMEOUT_S and is abandoned when those records are not through by then. Abandoning fails its other
+   appends too. What was already on the wire can still be appended by a broker that comes back to it, but by guarantee
+   1 never behind later records of ours.
 3. *Success* is only ever what every in-sync replica has acknowledged; nothing doubles by aiokafka's own retries.
 """
 
@@ -24,6 +25,7 @@ from shared.log import Entry
 from shared.log_kafka_failure import FAILURES, translate
 from shared.log_kafka_producer import Abandoned, Identity, Producer
 
+SILENCE_MIN_S = 0.5  # one caller's short deadline must not end the producer for all the others
 LATE_TIMEOUT_S = 10  # a broker's failover takes about this long; longer, and another owner may be at work already
 CLOSE_TIMEOUT_S = 3  # what is under way at close is worth a moment, not the drain time of the process
 
@@ -84,7 +86,7 @@ class Appender:
         """An append was given up: end a silent producer now, and a slow one when it stays slow."""
         if producer is None or producer is not self._producer:
             return
-        if producer.acknowledged_at < began:
+        if producer.silence_s(since=began) >= SILENCE_MIN_S:
             self._retire(producer)
         elif waiting := producer.under_way:
             asyncio.get_running_loop().call_later(LATE_TIMEOUT_S, self._retire_if_stuck, producer, waiting)

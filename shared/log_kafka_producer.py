@@ -53,11 +53,10 @@ class Producer:
         )  # fmt: skip
         if identity is not None:
             self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
-        self._under_way: set[asyncio.Future[object]] = set()
+        self._under_way: dict[asyncio.Future[object], float] = {}
         self._written: Counter[tuple[str, int]] = Counter()
         self._is_worn = False
-        self.acknowledged_at = 0.0
-        """When the broker last acknowledged anything, on the event loop's clock."""
+        self._acknowledged_at = 0.0
 
     async def start(self) -> None:
         """Connect, and get a producer id unless one was inherited; without a bound of its own."""
@@ -81,6 +80,11 @@ class Producer:
         """What has been handed over and is neither acknowledged nor failed."""
         return frozenset(self._under_way)
 
+    def silence_s(self, *, since: float) -> float:
+        """How long nothing has been acknowledged although something waits for it: since its oldest, else `since`."""
+        waiting_from = next(iter(self._under_way.values()), since)
+        return asyncio.get_running_loop().time() - max(waiting_from, self._acknowledged_at)
+
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
         return len(await self._kafka.partitions_for(topic))
@@ -95,13 +99,11 @@ class Producer:
 
     async def _write_shared(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
         """Through batches that other writers fill too: what many small requests want."""
-        sent = [
-            await self._kafka.send(topic, entry.value, entry.key, partition, headers=list(entry.headers))
-            for entry in entries
-        ]
-        self._watch(sent[-1])
-        for future in sent:
-            future.add_done_callback(_look)
+        sent = []
+        for entry in entries:
+            headers = list(entry.headers)
+            sent.append(await self._kafka.send(topic, entry.value, entry.key, partition, headers=headers))
+            self._watch(sent[-1])
         await asyncio.wait(sent)
         return [future.result().offset for future in sent]
 
@@ -125,18 +127,19 @@ class Producer:
         return offsets
 
     def _watch(self, sent: asyncio.Future[object]) -> None:
-        self._under_way.add(sent)
+        self._under_way[sent] = sent.get_loop().time()
         sent.add_done_callback(self._note)
 
     def _note(self, sent: asyncio.Future[object]) -> None:
-        self._under_way.discard(sent)
+        """Also looks at a failure that nobody may be waiting for any more, or asyncio reports it as lost."""
+        self._under_way.pop(sent, None)
         if not sent.cancelled() and sent.exception() is None:
-            self.acknowledged_at = sent.get_loop().time()
+            self._acknowledged_at = sent.get_loop().time()
 
     async def drained(self) -> None:
         """Wait until nothing is under way; without a bound of its own."""
         while self._under_way:
-            await asyncio.wait(self._under_way)
+            await asyncio.wait(self.under_way)
 
     async def stop(self, *, timeout_s: float) -> None:
         """Deliver what is under way and end; give it up after `timeout_s`. Raises nothing."""
@@ -169,9 +172,3 @@ class Producer:
         while sender is not None and not sender.done():
             sender.cancel()
             await asyncio.wait({sender}, timeout=0.05)
-
-
-def _look(sent: asyncio.Future[object]) -> None:
-    """Take note of a failure that nobody may be waiting for any more, or asyncio reports it as lost."""
-    if not sent.cancelled():
-        sent.exception()
