@@ -19,6 +19,7 @@ import pytest
 from shared.clock import SystemClock
 from shared.log import Arrival, Entry, Log, Reader, Record, Topic
 from shared.log_embedded import EmbeddedLog
+from shared.log_kafka import KafkaLog
 
 APPEND_S = 10.0
 WITHIN_S = 30.0  # far more than any adapter needs: a broker's group may take seconds to form
@@ -67,7 +68,39 @@ async def embedded(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     await site.close()
 
 
-SITES = [pytest.param(embedded, id="embedded")]
+class KafkaSite:
+    """A real broker shared by all tests; each connection is a client of its own."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._logs: list[KafkaLog] = []
+
+    async def connect(self) -> Log:
+        return await self._open(KafkaLog(self._bootstrap, session_timeout_s=6))
+
+    async def connect_impatient(self) -> Log:
+        return await self._open(KafkaLog(self._bootstrap, session_timeout_s=6, idle_timeout_s=1))
+
+    async def close(self) -> None:
+        for log in self._logs:
+            await log.close()
+
+    async def _open(self, log: KafkaLog) -> Log:
+        self._logs.append(log)
+        await log.open()
+        return log
+
+
+@asynccontextmanager
+async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    site = KafkaSite(request.getfixturevalue("kafka_bootstrap"))
+    yield site
+    await site.close()
+
+
+# One group of tests, so that one test worker has them all and one broker is enough.
+KAFKA = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
+SITES = [pytest.param(embedded, id="embedded"), pytest.param(kafka, id="kafka", marks=KAFKA)]
 
 
 async def new_topic(log: Log, *, partitions: int = PARTITIONS) -> str:
