@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal as OneOf
 
 from services.stager.language.definition import (
     Arithmetic,
@@ -26,7 +27,7 @@ from services.stager.language.definition import (
 )
 from tests.oracle.world import PROPERTIES, TEXTS, TRAITS, World
 
-ORDERS = ("<", "<=", ">", ">=", "==", "!=")
+ORDERS: tuple[OneOf["<", "<=", ">", ">=", "==", "!="], ...] = ("<", "<=", ">", ">=", "==", "!=")
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,11 @@ class ExpressionDraw:
         return [*plain, *timed, *timed, *([self.stay_test] * 6 if self.stays else [])]
 
     def order(self, left: Expression, right: Expression) -> Compare:
-        """A comparison, either way round."""
+        """A comparison, either way round; flags have no order."""
+        has_order = Kind.FLAG not in (left.kind, right.kind)
         if self.world.chance(0.15):
             left, right = right, left
-        return Compare(self.world.pick(ORDERS), left, right)  # type: ignore[arg-type]
+        return Compare(self.world.pick(ORDERS if has_order else ORDERS[4:]), left, right)  # type: ignore[arg-type]
 
     def loose(self) -> Expression:
         """Something whose type is known only when evaluated."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
-from decimal import Decimal
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from services.stager.language.definition import Lifecycle, Logic
+from services.stager.language.definition import Logic
 
 
 class Rejected(Exception):
