@@ -65,7 +65,7 @@ class ExpressionDraw:
         has_order = Kind.FLAG not in (left.kind, right.kind)
         if self.world.chance(0.15):
             left, right = right, left
-        return Compare(self.world.pick(ORDERS if has_order else ORDERS[4:]), left, right)  # type: ignore[arg-type]
+        return Compare(self.world.pick(ORDERS if has_order else ORDERS[4:]), left, right)
 
     def loose(self) -> Expression:
         """Something whose type is known only when evaluated."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from services.stager.language.definition import Lifecycle, Metric, Stage, TraitValue
+from services.stager.language.definition import Kind, Lifecycle, Metric, MetricValue, Stage, TraitValue
 from tests.oracle import deadlines, values
 from tests.oracle.expressions import Moment, evaluate, is_true
 from tests.oracle.lines import Record
 from tests.oracle.metrics import current_traits, metric_value
+from tests.oracle.values import Value
 
 
 @dataclass
@@ -180,17 +181,28 @@ class Evaluation:
         return {one.label: carried_json(one.value, moment) for one in self.lifecycle.carry}
 
 
-def carried_json(source: Any, moment: Moment) -> Any:
-    """A carried value as JSON; a fraction is a Decimal."""
+def carried_json(source: MetricValue | TraitValue, moment: Moment) -> Any:
+    """A carried value as JSON; an object is no value of the language, but stands as it is."""
     value = evaluate(source, moment)
+    return values.written(value[1]) if value is not None and value[0] is Kind.TIME else plain_json(value)
+
+
+def plain_json(value: Value) -> Any:
+    """A value read from JSON as JSON again, its numbers as the language keeps them."""
     if value is None:
         return None
-    if value[0] == "time":
-        return values.written(value[1])
-    if value[0] == "number":
-        whole, rest = divmod(value[1], values.MILLION)
-        return whole if rest == 0 else Decimal(value[1]) / values.MILLION
-    return values.reach(moment.traits, source.path) if isinstance(source, TraitValue) else value[1]
+    kind, raw = value
+    if kind == values.OBJECT:
+        return {key: plain_json(values.read(item)) for key, item in raw.items()}
+    if kind is Kind.LIST:
+        return [plain_json(values.read(item)) for item in raw]
+    return number_json(raw) if kind is Kind.NUMBER else raw
+
+
+def number_json(millionths: int) -> int | Decimal:
+    """An integer where it is whole, else exactly six places."""
+    whole, rest = divmod(millionths, values.MILLION)
+    return whole if rest == 0 else Decimal(millionths) / values.MILLION
 
 
 def stage_of(lifecycle: Lifecycle, name: str | None) -> Stage | None:
