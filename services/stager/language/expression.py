@@ -50,6 +50,19 @@ def check_truth(text: str, scope: Scope) -> tuple[Expression | None, list[Proble
     return (None if problems else expression), problems
 
 
+def check_name(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:
+    """The metric or trait that a text names and nothing more, or None with what is wrong with it."""
+    try:
+        tree = parse(text)
+    except NotAnExpression as error:
+        return None, [error.problem]
+    checker = Checker(text, scope)
+    if tree.data != "name":
+        checker.report(tree, "a metric or a trait is expected here, as in `orders` or `traits.plan`")
+        return None, checker.problems
+    return checker.name(tree), checker.problems
+
+
 class Checker:
     """One walk over one tree. Its depth follows parentheses and calls, which the grammar bounds."""
 

@@ -27,6 +27,7 @@ _NUMBER = re.compile(r"([0-9]+(?:_[0-9]+)*)(?:\.([0-9]+))?")
 _DURATION = re.compile(r"(?:[0-9]+(?:_[0-9]+)*(?:ms|[smhdw]))+")
 _DURATION_PART = re.compile(r"([0-9_]+)(ms|[smhdw])")
 _DECIMAL_DURATION = re.compile(r"[0-9_]+\.[0-9]+(?:ms|[smhdw])")
+_SPOKEN = re.compile(r"([0-9]+) *(ms|[smhdw])(?:illiseconds?|ec(?:ond)?s?|in(?:ute)?s?|ours?|ays?|eeks?)?")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
@@ -82,6 +83,16 @@ def read_duration(text: str) -> int:
     if total > INSTANT_MAX:
         raise Unreadable("a duration is at most 1_000_000_000_000_000ms")
     return total
+
+
+def nearest_duration(text: str) -> str | None:
+    """What somebody who wrote `7 days`, `90D` or `12` most likely meant, or None."""
+    if text.isascii() and text.isdigit():
+        return f"{text}d"
+    if _DURATION.fullmatch(text.lower()):
+        return text.lower()
+    found = _SPOKEN.fullmatch(text.lower())
+    return f"{found[1]}{found[2]}" if found else None
 
 
 def _no_duration(text: str) -> str:
