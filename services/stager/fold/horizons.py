@@ -1,0 +1,65 @@
+"""Horizons: the next instant after a moment at which a value can change without a record.
+
+A horizon may name an instant at which nothing changes (that costs an evaluation), but never miss one (LANGUAGE.md 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from services.stager.fold.instants import NEVER
+from services.stager.fold.moment import Moment
+
+Read: TypeAlias = Callable[[Moment], Any]
+Ask: TypeAlias = Callable[[Moment], bool]
+Horizon: TypeAlias = Callable[[Moment], int]
+
+
+class Compiled(NamedTuple):
+    """An expression ready to be asked: its value at a moment (missing is None) and its horizon (None: no end)."""
+
+    value: Read
+    horizon: Horizon | None = None
+
+
+class Condition(NamedTuple):
+    """An expression where a truth is wanted: only the flag `true` is true."""
+
+    holds: Ask
+    horizon: Horizon | None = None
+
+
+def earliest(horizons: Sequence[Horizon | None]) -> Horizon | None:
+    """The horizon of what depends on all of these."""
+    moving = tuple(horizon for horizon in horizons if horizon is not None)
+    if len(moving) < 2:
+        return moving[0] if moving else None
+    return lambda moment: min(horizon(moment) for horizon in moving)
+
+
+def end_of(condition: Condition, moment: Moment) -> int:
+    """The horizon of a condition at a moment, NEVER when it has none."""
+    return NEVER if condition.horizon is None else condition.horizon(moment)
+
+
+def logic_horizon(conditions: Sequence[Condition], *, deciding: bool) -> Horizon | None:
+    """The horizon of `or` (deciding: true) or `and` (deciding: false).
+
+    One operand that decides is enough to keep the answer: so the latest end among those that do, else the earliest.
+    """
+    if all(condition.horizon is None for condition in conditions):
+        return None
+
+    def horizon(moment: Moment) -> int:
+        decided, soonest = 0, NEVER
+        found = False
+        for condition in conditions:
+            end = end_of(condition, moment)
+            if condition.holds(moment) is deciding:
+                found, decided = True, max(decided, end) if found else end
+            elif end < soonest:
+                soonest = end
+        return decided if found else soonest
+
+    return horizon

@@ -1,0 +1,1 @@
+"""Metrics: one module a family; `registry` is the one place that knows them all."""

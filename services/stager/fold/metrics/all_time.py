@@ -1,0 +1,44 @@
+"""Aggregates over all events, or over those of a fixed span (`between`): O(1) memory but for distinct and days."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.stager.fold.metrics.aggregates import make_aggregate
+from services.stager.fold.metrics.family import Memory, Occurrence, Timeless
+from services.stager.language.definition import Between, Metric
+
+
+class AllTime(Timeless):
+    """Memory: the aggregate's payload."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._aggregate = make_aggregate(metric)
+        self._lift, self._merge, self._result = self._aggregate.lift, self._aggregate.merge, self._aggregate.result
+
+    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
+        """Take the event's payload in."""
+        payload = self._lift(occurrence)
+        if payload is None:
+            return memory
+        return payload if memory is None else self._merge((memory, payload))
+
+    def value(self, memory: Memory, t_ms: int) -> Any:
+        """The aggregate's result."""
+        del t_ms
+        return self._result(memory)
+
+
+class InSpan(AllTime):
+    """Only events from the span's start (included) to its end (not) count; no event lies in the future."""
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__(metric)
+        assert isinstance(metric.window, Between)
+        self._start_ms, self._end_ms = metric.window.start_ms, metric.window.end_ms
+
+    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
+        """Take the event in when it lies in the span."""
+        if self._start_ms <= occurrence.occurred_ms < self._end_ms:
+            return super().fold(memory, occurrence)
+        return memory

@@ -1,0 +1,85 @@
+"""What every metric is: a memory, and how it takes events in (LANGUAGE.md 2).
+
+A **memory** is plain MessagePack-able data (or None while nothing has matched), so that a profile is stored as it is.
+A family may change a memory it is given and must return the one to keep. What a window drops depends only on the
+clock that a record sets, never on when the metric was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from services.stager.fold.horizons import Compiled
+from services.stager.language.definition import Metric
+
+Memory: TypeAlias = Any  # each family's own plain data
+
+
+class Occurrence:
+    """One event as metrics see it; reused from record to record.
+
+    `value` is the dynamic value of the metric's property (None: missing, or the metric wants none); `clock_ms` the
+    customer's clock that the record sets; `is_tracked`: a track, page or screen, what `"*"` means.
+    """
+
+    __slots__ = ("clock_ms", "id", "is_tracked", "name", "occurred_ms", "value")
+
+    def __init__(self) -> None:
+        self.id = self.name = ""
+        self.is_tracked = False
+        self.occurred_ms = self.clock_ms = 0
+        self.value: Any = None
+
+
+class Family(Protocol):
+    """A metric compiled from its definition."""
+
+    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
+        """The memory after an event that the metric names and whose `where` holds."""
+
+    def value(self, memory: Memory, t_ms: int) -> Any:
+        """The value at an instant, as the metric's kind wants it; None is missing."""
+
+    def horizon(self, memory: Memory, t_ms: int) -> int:
+        """The next instant after `t_ms` at which the value can change by itself, or NEVER."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether it has horizons at all."""
+
+    def pack(self, memory: Memory) -> Memory:
+        """The memory as it is stored, MessagePack-able; never None, never the given one changed."""
+
+    def unpack(self, stored: Memory) -> Memory:
+        """The memory of what `pack` gave, not shared with it."""
+
+
+MakeFamily: TypeAlias = Callable[[Metric], Family]
+
+
+class Timeless:
+    """What families share that only records change and whose memory is stored as it is."""
+
+    moves = False
+
+    def horizon(self, memory: Memory, t_ms: int) -> int:
+        """Never asked: it does not move."""
+        raise AssertionError(f"a timeless metric has no horizon ({memory} at {t_ms})")
+
+    def pack(self, memory: Memory) -> Memory:
+        """The memory itself."""
+        return memory
+
+    def unpack(self, stored: Memory) -> Memory:
+        """The memory itself."""
+        return stored
+
+
+def reader(family: Family, index: int) -> Compiled:
+    """The metric as an expression reads it."""
+    value, horizon = family.value, family.horizon
+    return Compiled(
+        lambda moment: value(moment.memories[index], moment.t_ms),
+        (lambda moment: horizon(moment.memories[index], moment.t_ms)) if family.moves else None,
+    )

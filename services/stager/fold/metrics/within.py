@@ -1,0 +1,102 @@
+"""Aggregates over a sliding window: `within`, `ago`; and `regular`, which looks at one in periods (LANGUAGE.md 2)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any
+
+from services.stager.fold.decimals import MILLION
+from services.stager.fold.instants import NEVER
+from services.stager.fold.metrics import timeline
+from services.stager.fold.metrics.aggregates import Count, make_aggregate
+from services.stager.fold.metrics.family import Memory, Occurrence
+from services.stager.language.definition import Metric, Within
+
+
+class Sliding:
+    """What holds entries from when they happen until they are out for good. Memory: a Timeline."""
+
+    moves = True
+
+    def __init__(self, metric: Metric, *, span_ms: int) -> None:
+        self._span_ms = span_ms
+        self._slot_ms = -(-span_ms // timeline.ENTRIES_MAX)
+        self._aggregate = Count() if metric.function == "regular" else make_aggregate(metric)
+
+    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
+        """Drop what is out at the clock that the record sets, then take the event in if it is not."""
+        gone_ms = occurrence.clock_ms - self._span_ms
+        if memory is not None:
+            timeline.drop(memory, gone_ms)
+        payload = self._aggregate.lift(occurrence)
+        if payload is None or occurrence.occurred_ms <= gone_ms:
+            return memory
+        if memory is None:
+            memory = [[]]
+        timeline.add(memory, occurrence.occurred_ms, payload)
+        if len(memory[0]) > timeline.ENTRIES_MAX:
+            timeline.merge_oldest(memory, self._slot_ms, self._aggregate.merge)
+        return memory
+
+    def pack(self, memory: Memory) -> Memory:
+        """Times as distances."""
+        return timeline.pack(memory)
+
+    def unpack(self, stored: Memory) -> Memory:
+        """Times again."""
+        return timeline.unpack(stored)
+
+
+class WithinWindow(Sliding):
+    """An event at e enters at e + ago and is out at e + ago + within."""
+
+    def __init__(self, metric: Metric) -> None:
+        assert isinstance(metric.window, Within)
+        self._ago_ms, self._within_ms = metric.window.ago_ms, metric.window.within_ms
+        super().__init__(metric, span_ms=self._ago_ms + self._within_ms)
+
+    def value(self, memory: Memory, t_ms: int) -> Any:
+        """The aggregate over t - ago - within < occurred_at <= t - ago."""
+        if memory is None:
+            return self._aggregate.result(None)
+        until_ms = t_ms - self._ago_ms
+        payloads = timeline.between(memory, until_ms - self._within_ms, until_ms)
+        return self._aggregate.result(self._aggregate.merge(payloads) if payloads else None)
+
+    def horizon(self, memory: Memory, t_ms: int) -> int:
+        """When the next entry enters or leaves."""
+        if memory is None:
+            return NEVER
+        times: list[int] = memory[0]
+        leaving, entering = bisect_right(times, t_ms - self._span_ms), bisect_right(times, t_ms - self._ago_ms)
+        end = times[leaving] + self._span_ms if leaving < len(times) else NEVER
+        return min(end, times[entering] + self._ago_ms) if entering < len(times) else end
+
+
+class Regular(Sliding):
+    """In how many of the last periods enough events lie; period i counts t - (i+1)P < occurred_at <= t - iP."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._period_ms, self._periods, self._at_least = metric.period_ms, metric.periods, metric.at_least
+        super().__init__(metric, span_ms=metric.period_ms * metric.periods)
+
+    def value(self, memory: Memory, t_ms: int) -> Any:
+        """A number of periods."""
+        if memory is None:
+            return 0
+        counts: dict[int, int] = {}
+        weights = memory[1] if len(memory) == 2 else (1,) * len(memory[0])
+        for at_ms, weight in zip(memory[0], weights, strict=True):
+            period = (t_ms - at_ms) // self._period_ms
+            counts[period] = counts.get(period, 0) + weight
+        enough = sum(1 for period, count in counts.items() if 0 <= period < self._periods and count >= self._at_least)
+        return enough * MILLION
+
+    def horizon(self, memory: Memory, t_ms: int) -> int:
+        """When the next entry comes into an older period, or falls out of the oldest."""
+        if memory is None:
+            return NEVER
+        rests = (
+            self._period_ms - (t_ms - at_ms) % self._period_ms for at_ms in memory[0] if at_ms > t_ms - self._span_ms
+        )
+        return t_ms + min(rests, default=NEVER - t_ms)

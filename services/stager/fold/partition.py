@@ -1,0 +1,282 @@
+"""A partition of the log being folded: each record and each deadline in, transitions out (LANGUAGE.md 4, 5, 7).
+
+The heart. It knows no log, no store and no clock; what it is told of time comes with the records. One worker owns a
+Partition and every profile it hands in; both are changed in place.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from services.stager.fold.dynamic import of_json, reach, to_json
+from services.stager.fold.evaluation import Change, evaluate, first_place
+from services.stager.fold.fingerprints import id_digest, transition_id
+from services.stager.fold.instants import instant_of
+from services.stager.fold.lifecycles import CompiledLifecycle
+from services.stager.fold.metrics.family import Occurrence
+from services.stager.fold.moment import Moment
+from services.stager.fold.profile import Profile
+from services.stager.fold.rules import TRACKED, FoldStep, Rules, Touch
+from services.stager.fold.traits import same
+from shared.clock import MINUTE_MS, rfc3339
+from shared.errors import Malformed
+from shared.event import Event
+from shared.transition import EventCause, TimeCause, Transition
+
+IMPORT_QUIET_MS: Final = 10 * MINUTE_MS  # LANGUAGE.md 7: so long without a historical record, and the import is over
+
+# `import_ms` is lowered by this when an `import_end` closes the import: the largest time must not be forgotten.
+_CLOSED: Final = 1 << 61
+# Local calendars need a year on each side of the instants they are asked for.
+_OCCURRED_MIN_MS: Final = -62_100_000_000_000
+_OCCURRED_MAX_MS: Final = 253_300_000_000_000
+
+_decode_members = msgspec.json.Decoder(dict[str, Any]).decode
+_NO_MEMBERS: Final[dict[str, Any]] = {}
+_TIME: Final = TimeCause()
+
+
+class Partition:
+    """One partition's clock, its sequence of transitions, and whether an import is running.
+
+    `clock_ms` is the largest log time seen, `seq` the last one given out, `import_ms` the largest log time of the
+    historical records (None: none yet; far below zero: an `import_end` stands after the last of them), `born` the
+    number of forget records seen.
+    """
+
+    def __init__(
+        self, rules: Rules, *, clock_ms: int = 0, seq: int = 0, import_ms: int | None = None, born: int = 0
+    ) -> None:
+        self.rules = rules
+        self.clock_ms = clock_ms
+        self.seq = seq
+        self.import_ms = import_ms
+        self.born = born
+        self._moment = Moment()
+        self._occurrence = Occurrence()
+
+    def fold(self, profile: Profile, event: Event, received_ms: int) -> list[Transition]:
+        """Lapse, fold and evaluate for one record of this customer; what changed, in order.
+
+        Errors: Malformed, before anything is changed; the caller quarantines the record and calls `observe`.
+        """
+        occurred_ms = _occurred(event, received_ms)
+        touch = self.rules.touch(event)
+        traits, properties = _members(event, touch)
+        self.observe(event, received_ms)
+        if profile.is_new and profile.rules is None:
+            profile.live_under(self.rules)
+            profile.born = self.born
+        t_ms = max(profile.clock_ms, occurred_ms if event.historical else self.clock_ms)
+        transitions: list[Transition] = []
+        while (due_ms := profile.due_ms) is not None and due_ms <= t_ms:
+            self._lapse_one(profile, due_ms, transitions)
+        profile.clock_ms = t_ms
+        digest = id_digest(event.id)
+        if profile.remembers(digest):
+            return transitions
+        profile.remember(digest)
+        profile.historical_ms = received_ms if event.historical else None
+        self._set_occurrence(event, occurred_ms, t_ms)
+        touched = self._fold_metrics(profile, touch, properties)
+        if event.type == "identify":
+            touched |= self._fold_traits(profile, traits)
+        cause = EventCause(event.id, event.name, rfc3339(occurred_ms))
+        self._evaluate_touched(profile, touched, cause, transitions)
+        return transitions
+
+    def observe(self, event: Event | None, received_ms: int) -> None:
+        """Take the log's time of a record; enough for those that concern no customer or could not be used (None)."""
+        self.clock_ms = max(self.clock_ms, received_ms)
+        if event is None:
+            return
+        if event.historical:
+            largest_ms = received_ms if self.import_ms is None else max(received_ms, _opened(self.import_ms))
+            self.import_ms = largest_ms
+        elif event.type == "import_end" and self.import_ms is not None:
+            self.import_ms = _opened(self.import_ms) - _CLOSED
+
+    def wakes_historical(self, tick_ms: int) -> bool:
+        """Whether a tick lapses also customers whose latest folded record is historical (LANGUAGE.md 7)."""
+        return self.import_ms is None or tick_ms - self.import_ms >= IMPORT_QUIET_MS
+
+    def lapse(
+        self, profiles: Iterable[Profile], *, until_ms: int, bound: tuple[int, str] | None = None
+    ) -> list[Transition]:
+        """What time alone does to these, always the smallest (deadline, customer) next.
+
+        Ends when none is due at or before `until_ms`, or the next one is beyond `bound`; each profile's `due_ms` then
+        says when it is next due. The caller leaves out those that a running import protects.
+        """
+        waiting = [
+            (due_ms, profile.customer, place, profile)
+            for place, profile in enumerate(profiles)
+            if (due_ms := profile.due_ms) is not None
+        ]
+        heapq.heapify(waiting)
+        transitions: list[Transition] = []
+        while waiting and waiting[0][0] <= until_ms and (bound is None or waiting[0][:2] <= bound):
+            due_ms, customer, place, profile = waiting[0]
+            self._lapse_one(profile, due_ms, transitions)
+            next_ms = profile.due_ms
+            if next_ms is None:
+                heapq.heappop(waiting)
+            else:
+                heapq.heapreplace(waiting, (next_ms, customer, place, profile))
+        return transitions
+
+    def _lapse_one(self, profile: Profile, due_ms: int, transitions: list[Transition]) -> None:
+        """Evaluate at a deadline, cause time, the lifecycles that are due."""
+        due = [index for index, place in enumerate(profile.places) if place is not None and place.due_ms <= due_ms]
+        self._evaluate(profile, due_ms, due, _TIME, transitions)
+
+    def _evaluate_touched(
+        self, profile: Profile, touched: int, cause: EventCause, transitions: list[Transition]
+    ) -> None:
+        """Evaluate at the customer's clock what a record has touched; a new customer in everything."""
+        t_ms = profile.clock_ms
+        if profile.pending:
+            chosen: Sequence[int] = range(len(profile.places))
+            profile.pending = profile.is_new = False
+        else:
+            # A deadline one millisecond away may be an evaluation that was cut short (LANGUAGE.md 5): it goes on now.
+            chosen = [
+                index
+                for index, place in enumerate(profile.places)
+                if touched >> index & 1 or (place is not None and place.due_ms <= t_ms + 1)
+            ]
+        if chosen:
+            self._evaluate(profile, t_ms, chosen, cause, transitions)
+
+    def _evaluate(
+        self,
+        profile: Profile,
+        t_ms: int,
+        chosen: Sequence[int],
+        cause: EventCause | TimeCause,
+        transitions: list[Transition],
+    ) -> None:
+        moment, lifecycles, places = self._moment, self.rules.lifecycles, profile.places
+        moment.t_ms = t_ms
+        moment.memories = profile.memories
+        moment.traits = profile.traits.values if self.rules.reads_traits else _NO_MEMBERS
+        for index in chosen:
+            lifecycle, place = lifecycles[index], places[index]
+            if place is None:
+                place = places[index] = first_place(lifecycle, t_ms)
+            changes = evaluate(lifecycle, place, moment)
+            if changes:
+                transitions += [self._transition(profile, lifecycle, change, cause) for change in changes]
+        profile.rearm()
+
+    def _transition(
+        self, profile: Profile, lifecycle: CompiledLifecycle, change: Change, cause: EventCause | TimeCause
+    ) -> Transition:
+        """The record of a change; the customer's clock follows it."""
+        self.seq += 1
+        profile.clock_ms = max(profile.clock_ms, change.at_ms)
+        historical_ms = profile.historical_ms
+        is_past = historical_ms is not None and (cause is not _TIME or historical_ms >= change.at_ms)
+        carried: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+        if lifecycle.carry is not None:
+            carried = {label: to_json(read(self._moment)) for label, read in lifecycle.carry}
+        return Transition(
+            id=transition_id(customer=profile.customer, lifecycle=lifecycle.name, n=change.n, born=profile.born),
+            customer=profile.customer,
+            lifecycle=lifecycle.name,
+            change=change.change,
+            from_stage=change.from_stage,
+            to_stage=change.to_stage,
+            at=rfc3339(change.at_ms),
+            entry=change.entry,
+            nth=change.nth,
+            stay_ms=change.stay_ms,
+            cause=cause,
+            historical=is_past,
+            n=change.n,
+            seq=self.seq,
+            version=lifecycle.version,
+            carried=carried,
+        )
+
+    def _set_occurrence(self, event: Event, occurred_ms: int, t_ms: int) -> None:
+        occurrence = self._occurrence
+        occurrence.id, occurrence.name = event.id, event.name
+        occurrence.is_tracked = event.type in TRACKED
+        occurrence.occurred_ms, occurrence.clock_ms = occurred_ms, t_ms
+        occurrence.value = None
+
+    def _fold_metrics(self, profile: Profile, touch: Touch, properties: dict[str, Any]) -> int:
+        """Feed the metrics that name the event; the bits of the lifecycles that read them."""
+        touched, memories, occurrence = 0, profile.memories, self._occurrence
+        self._moment.properties = properties
+        for index, fold, where, path, lifecycles in touch.steps:
+            if where is not None and not where(self._moment):
+                continue
+            if path:
+                occurrence.value = of_json(reach(properties, path))
+            memories[index] = fold(memories[index], occurrence)
+            touched |= lifecycles
+        return touched
+
+    def _fold_traits(self, profile: Profile, mentions: dict[str, Any]) -> int:
+        """Take an identify's traits in and feed the metrics that watch them."""
+        occurrence, touched = self._occurrence, 0
+        changes = profile.traits.take(mentions, occurred_ms=occurrence.occurred_ms, event_id=occurrence.id)
+        for name, was, value in changes:
+            profile.traits_changed = True
+            touch = self.rules.by_trait.get(name)
+            if touch is None:
+                continue
+            touched |= touch.lifecycles
+            for step in touch.steps:
+                if _is_another(step, was, value):
+                    profile.memories[step.metric] = step.fold(profile.memories[step.metric], occurrence)
+                    touched |= step.lifecycles
+        return touched
+
+
+def _is_another(step: FoldStep, was: Any, value: Any) -> bool:
+    """Whether the value at the step's path inside a trait is another than before."""
+    before, after = (of_json(reach({step.path[0]: trait}, step.path)) for trait in (was, value))
+    return not same(before, after)
+
+
+def _opened(import_ms: int) -> int:
+    """The largest log time of historical records, whether or not the import is closed."""
+    return import_ms + _CLOSED if import_ms < -(_CLOSED >> 1) else import_ms
+
+
+def _occurred(event: Event, received_ms: int) -> int:
+    """The instant at which it occurred, cut to when it was received."""
+    occurred_ms = instant_of(event.occurred_at)
+    if occurred_ms is None or not _OCCURRED_MIN_MS < occurred_ms < _OCCURRED_MAX_MS:
+        raise Malformed(f"occurred_at is no time: {event.occurred_at!r}")
+    if event.type == "track" and event.name.startswith("$"):
+        raise Malformed(f"a track's name may not begin with $: {event.name!r}")
+    return min(occurred_ms, received_ms)
+
+
+def _members(event: Event, touch: Touch) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(traits, properties), decoded as far as this event needs them; the properties of an identify are its traits."""
+    if event.type == "identify":
+        traits = _object("traits", event.traits)
+        return traits, traits
+    if not touch.needs_properties:
+        return _NO_MEMBERS, _NO_MEMBERS
+    if event.type == "group":
+        return _NO_MEMBERS, _object("traits", event.traits)
+    return _NO_MEMBERS, _object("properties", event.properties)
+
+
+def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
+    if raw is msgspec.UNSET or raw == b"null":
+        return _NO_MEMBERS
+    try:
+        return _decode_members(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{field} is no JSON object: {error}") from error

@@ -1,0 +1,183 @@
+"""The profile: all that the log has taught us about one customer, and its bytes.
+
+Mutable, owned by the fold: only `Partition` changes one. It decides nothing; it only remembers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from services.stager.fold.instants import BEGINNING, NEVER
+from services.stager.fold.traits import Traits
+
+if TYPE_CHECKING:
+    from services.stager.fold.rules import Rules
+
+FORMAT: Final = 1  # raised when the bytes change their shape
+
+RECENT_IDS_MAX: Final = 32  # LANGUAGE.md 4
+DIGEST_BYTES: Final = 8
+
+
+class Place(msgspec.Struct, array_like=True):
+    """Where a customer stands in one lifecycle.
+
+    `version` is the fingerprint of the lifecycle it was last evaluated under; `due_ms` its next deadline (NEVER: none);
+    `n` counts transitions, `lingers` those emitted in this visit, `entries` the visits to each stage; `left_ms` says
+    when each stage was last left, for the stages that ask (`re_enter: {after: D}`).
+    """
+
+    version: int
+    stage: str | None
+    since_ms: int
+    due_ms: int = NEVER
+    n: int = 0
+    lingers: int = 0
+    entries: dict[str, int] = {}
+    left_ms: dict[str, int] = {}
+
+
+class _Body(msgspec.Struct, array_like=True):
+    """The bytes of a profile. Metrics are keyed by the fingerprint of their meaning, places by lifecycle name."""
+
+    format: int
+    born: int
+    clock_ms: int
+    historical_ms: int | None
+    recent: bytes
+    traits: bytes
+    metrics: dict[int, Any]
+    places: dict[str, Place]
+
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_decode = msgspec.msgpack.Decoder(_Body).decode
+
+
+class Profile:
+    """One customer.
+
+    `is_new`: never evaluated. `traits_changed` is set with every change of a trait and reset by whoever keeps them.
+    `historical_ms` is the log's time of the latest folded record if that is historical, else None. `memories` and
+    `places` stand in the order of the rules' metrics and lifecycles; `pending`: a lifecycle has another meaning than
+    when it was last evaluated, so the next record evaluates all.
+    """
+
+    __slots__ = (
+        "_due_ms",
+        "_elsewhere",
+        "born",
+        "clock_ms",
+        "customer",
+        "historical_ms",
+        "is_new",
+        "memories",
+        "pending",
+        "places",
+        "recent",
+        "rules",
+        "traits",
+        "traits_changed",
+    )
+
+    def __init__(self, customer: str) -> None:
+        self.customer = customer
+        self.is_new = True
+        self.born = 0
+        self.clock_ms = BEGINNING
+        self.historical_ms: int | None = None
+        self.recent = b""
+        self.traits = Traits()
+        self.traits_changed = False
+        self.pending = True
+        self.rules: Rules | None = None
+        self.memories: list[Any] = []
+        self.places: list[Place | None] = []
+        self._elsewhere: dict[str, Place] = {}
+        self._due_ms = NEVER
+
+    @property
+    def due_ms(self) -> int | None:
+        """The next deadline over all lifecycles, or None."""
+        return None if self._due_ms >= NEVER else self._due_ms
+
+    @property
+    def historical(self) -> bool:
+        """Whether the latest folded record is historical."""
+        return self.historical_ms is not None
+
+    def traits_json(self) -> bytes:
+        """A JSON object of the current traits, in order of name."""
+        return self.traits.as_json()
+
+    def remembers(self, digest: bytes) -> bool:
+        """Whether a digest is among those of the last folded records."""
+        place = self.recent.find(digest)
+        while place >= 0 and place % DIGEST_BYTES:
+            place = self.recent.find(digest, place + 1)
+        return place >= 0
+
+    def remember(self, digest: bytes) -> None:
+        """Keep the digest of a folded record, and forget the oldest."""
+        self.recent = (self.recent + digest)[-RECENT_IDS_MAX * DIGEST_BYTES :]
+
+    def live_under(self, rules: Rules) -> None:
+        """Make room for the metrics and lifecycles of these rules, for a new profile."""
+        self.rules = rules
+        self.memories = [None] * len(rules.metrics)
+        self.places = [None] * len(rules.lifecycles)
+
+    def rearm(self) -> None:
+        """Work the next deadline out again from the places."""
+        self._due_ms = min([place.due_ms for place in self.places if place is not None], default=NEVER)
+
+    def encode(self) -> bytes:
+        """The bytes from which `decode_profile` makes the same profile: a pure function of what it holds."""
+        assert self.rules is not None, "a profile that was never folded has no bytes"
+        metrics = {
+            metric.fingerprint: metric.family.pack(memory)
+            for metric, memory in zip(self.rules.metrics, self.memories, strict=True)
+            if memory is not None
+        }
+        places = dict(self._elsewhere)
+        for lifecycle, place in zip(self.rules.lifecycles, self.places, strict=True):
+            if place is not None:
+                places[lifecycle.name] = place
+        traits = self.traits.pack()
+        return _encode(
+            _Body(FORMAT, self.born, self.clock_ms, self.historical_ms, self.recent, traits, metrics, places)
+        )
+
+    def _load(self, body: _Body, rules: Rules) -> None:
+        self.is_new = False
+        self.born, self.clock_ms, self.historical_ms = body.born, body.clock_ms, body.historical_ms
+        self.recent, self.traits, self.rules = body.recent, Traits(body.traits), rules
+        stored, places = body.metrics, body.places
+        self.memories = [
+            metric.family.unpack(stored[metric.fingerprint]) if metric.fingerprint in stored else None
+            for metric in rules.metrics
+        ]
+        # A lifecycle that was taken away keeps its place: should it come back, its chain goes on where it stood.
+        self.places = [places.pop(lifecycle.name, None) for lifecycle in rules.lifecycles]
+        self._elsewhere = places
+        self.pending = any(
+            place is None or place.version != lifecycle.fingerprint
+            for lifecycle, place in zip(rules.lifecycles, self.places, strict=True)
+        )
+        self.rearm()
+
+
+def new_profile(customer: str) -> Profile:
+    """A customer of whom nothing is known yet."""
+    return Profile(customer)
+
+
+def decode_profile(customer: str, body: bytes, rules: Rules) -> Profile:
+    """The profile of its bytes under these rules; metrics of another meaning start anew."""
+    profile = Profile(customer)
+    decoded = _decode(body)
+    assert decoded.format == FORMAT, f"profile bytes of format {decoded.format} are not known"
+    profile._load(decoded, rules)  # noqa: SLF001  # this function is the class's second constructor
+    return profile
