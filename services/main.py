@@ -118,7 +118,9 @@ async def _serve_one(
         await serve_stager(settings, stop, log=log, clock=clock)
     else:
         from services.notifier.main import serve as serve_notifier
+        from services.notifier.settings import NotifierSettings
 
+        assert isinstance(settings, NotifierSettings)
         await serve_notifier(settings, stop, log=log, clock=clock)
     ended.set()
 
@@ -149,7 +151,7 @@ async def _opened_log(settings: Settings, clock: Clock) -> AsyncGenerator[Log, N
 
 async def migrate_tables(database: str) -> None:
     """Bring the tables of all services to this version. Errors: Unavailable."""
-    from services.notifier.tables import MIGRATIONS as NOTIFIER_MIGRATIONS
+    from services.notifier.deliveries_sql import MIGRATIONS as NOTIFIER_MIGRATIONS
     from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
     from shared.database import make_engine
     from shared.migrate import migrate as migrate_one
@@ -176,7 +178,7 @@ def check(files: Files) -> None:
     faults = {*lifecycles.faults, *campaigns.faults}
     if lifecycles.lifecycles:
         stages = {part.name: [stage.name for stage in part.stages] for part in lifecycles.lifecycles}
-        faults |= set(check_against(campaigns.campaigns, stages))
+        faults |= set(check_against(campaigns, stages))
     for fault in sorted(faults):
         typer.echo(fault.render(), err=True)
     if any(fault.severity == "error" for fault in faults):

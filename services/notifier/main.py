@@ -53,7 +53,7 @@ async def serve(
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        socket_of_http = listener or bind(settings.host, settings.port)
+        socket_of_http = listener or bind(settings.host, settings.notifier_port)
         stack.callback(socket_of_http.close)
         campaigns = load_campaigns(settings)
         channels = make_channels(settings) if channels is None else channels

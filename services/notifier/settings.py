@@ -37,7 +37,7 @@ def _check_secret(secret: str) -> None:
 class NotifierSettings(Settings):
     """What the notifier needs."""
 
-    port: int = Field(8082, ge=0, le=65535, description="Port of the HTTP routes; 0 takes any free one.")
+    notifier_port: int = Field(8082, ge=0, le=65535, description="Port of the HTTP routes; 0 takes any free one.")
     campaigns: str = Field("", description="Files and folders with campaigns, with `:` between them.")
     webhook_secret: Annotated[str, AfterValidator(_webhook_secrets)] = Field(
         "",
