@@ -94,7 +94,7 @@ def make_channels(settings: NotifierSettings) -> dict[ChannelName, Channel]:
 
 
 class _Service:
-    """Worker and sender, and what they stand on."""
+    """Worker and senders, and what they stand on."""
 
     def __init__(
         self,
@@ -110,9 +110,8 @@ class _Service:
         self._deliveries = deliveries
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=GROUP)
-        self._wake = asyncio.Event()
-        self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, wake=self._wake)
-        self._sender = Sender(deliveries, channels, clock=clock, wake=self._wake)
+        self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, on_news=self._wake_senders)
+        self._senders = [Sender(deliveries, name, channel, clock=clock) for name, channel in channels.items()]
         self._is_open = False
 
     def is_ready(self) -> str | None:
@@ -132,12 +131,17 @@ class _Service:
                 stack.push_async_callback(channel.close)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_lag(stop))
-                tasks.create_task(self._sender.run(stop))
+                for sender in self._senders:
+                    tasks.create_task(sender.run(stop))
                 try:
                     await self._worker.run(stop)
                 finally:
-                    self._wake.set()  # the sender need not wait out its poll to see the stop
+                    self._wake_senders()  # they need not wait out their poll to see the stop
                     await self._reader.close()
+
+    def _wake_senders(self) -> None:
+        for sender in self._senders:
+            sender.wake()
 
     async def _open(self, stop: asyncio.Event) -> None:
         while not stop.is_set() and not self._is_open:

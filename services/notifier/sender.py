@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
 
 import structlog
 
@@ -36,17 +35,20 @@ _log = structlog.get_logger()
 
 
 class Sender:
-    """Sends through `channels`; deliveries of other channels are left to other senders. `wake` says there is news."""
+    """Sends the deliveries of one channel, so that a slow one costs the others nothing."""
 
-    def __init__(
-        self, deliveries: Deliveries, channels: Mapping[ChannelName, Channel], *, clock: Clock, wake: asyncio.Event
-    ) -> None:
+    def __init__(self, deliveries: Deliveries, name: ChannelName, channel: Channel, *, clock: Clock) -> None:
         self._deliveries = deliveries
-        self._channels = channels
+        self._name = name
+        self._channel = channel
         self._clock = clock
-        self._wake = wake
+        self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[Result | None] = asyncio.Queue(maxsize=RUNNING_MAX)
+
+    def wake(self) -> None:
+        """There is something new to send, or `stop` is set: do not wait for the next poll."""
+        self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`, then drain.
@@ -70,14 +72,12 @@ class Sender:
         free = RUNNING_MAX - len(self._running)
         if not free:
             return []
-        self._wake.clear()  # before looking: news that arrives meanwhile sets it again
+        self._woken.clear()  # before looking: news that arrives meanwhile sets it again
         try:
-            return await self._deliveries.take(
-                self._channels.keys(), now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=free
-            )
+            return await self._deliveries.take([self._name], now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=free)
         except Unavailable as error:
             metrics.OUTAGES.labels("taking").inc()
-            _log.warning("cannot take deliveries now", reason=str(error), retry_s=POLL_S)
+            _log.warning("cannot take deliveries now", channel=self._name, reason=str(error), retry_s=POLL_S)
             await wait_for(stop, timeout_s=POLL_S)
             return []
 
@@ -86,20 +86,20 @@ class Sender:
         if len(self._running) >= RUNNING_MAX:
             await asyncio.wait(self._running, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
         elif not is_busy and not stop.is_set():
-            await wait_for(self._wake, timeout_s=POLL_S)
+            await wait_for(self._woken, timeout_s=POLL_S)
 
     async def _attempt(self, delivery: Delivery) -> None:
         answer = await self._send(delivery)
         result = result_of(delivery, answer, now_ms=self._clock.now_ms(), chance=random.random())
-        metrics.ATTEMPTS.labels(delivery.channel, result.outcome).inc()
+        metrics.ATTEMPTS.labels(self._name, result.outcome).inc()
         await self._results.put(result)
 
     async def _send(self, delivery: Delivery) -> Answer:
         if delivery.attempt > ATTEMPTS_MAX:
             return Rejected(f"given up: the last of {ATTEMPTS_MAX} attempts left no result")
         began = time.perf_counter()
-        answer = await self._channels[delivery.channel].send(delivery, now_ms=self._clock.now_ms())
-        metrics.SEND_SECONDS.labels(delivery.channel).observe(time.perf_counter() - began)
+        answer = await self._channel.send(delivery, now_ms=self._clock.now_ms())
+        metrics.SEND_SECONDS.labels(self._name).observe(time.perf_counter() - began)
         return answer
 
     async def _finish_running(self) -> None:
@@ -108,7 +108,7 @@ class Sender:
             for task in unfinished:
                 task.cancel()
             if unfinished:
-                _log.warning("abandoned", deliveries=len(unfinished))
+                _log.warning("abandoned", channel=self._name, deliveries=len(unfinished))
 
     async def _record_results(self) -> None:
         """Everything that has finished meanwhile goes into one transaction, until the None that ends the queue."""
@@ -126,7 +126,7 @@ class Sender:
                 await self._deliveries.record(results)
             except Unavailable as error:
                 metrics.OUTAGES.labels("recording").inc()
-                _log.warning("cannot record results now", reason=str(error), results=len(results))
+                _log.warning("cannot record results now", channel=self._name, reason=str(error), results=len(results))
                 if again < RECORD_TRIES_MAX - 1:
                     await asyncio.sleep(2**again)
             else:

@@ -8,7 +8,7 @@ and goes on from where the database says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -64,7 +64,7 @@ class Ownership:
 
 
 class Worker:
-    """One member of the group that reads `transitions`. `wake` is set whenever something new is to be sent."""
+    """One member of the group that reads `transitions`. `on_news` is called whenever something new is to be sent."""
 
     def __init__(
         self,
@@ -73,14 +73,14 @@ class Worker:
         campaigns: Sequence[Campaign],
         *,
         clock: Clock,
-        wake: asyncio.Event,
+        on_news: Callable[[], object],
         reclaim_s: float = RECLAIM_S,
     ) -> None:
         self._reader = reader
         self._deliveries = deliveries
         self._campaigns = campaigns
         self._clock = clock
-        self._wake = wake
+        self._on_news = on_news
         self._reclaim_s = reclaim_s
         self._owned = Ownership()
         self._outages = 0
@@ -106,10 +106,10 @@ class Worker:
 
     async def _take_in(self, arrival: Arrival) -> None:
         self._owned.note(arrival)
-        await self._claim_waiting()
         decided = self._decided(arrival.records)
         if decided:
             await self._save(decided)
+        await self._claim_waiting()  # last: nothing read before a claim may be decided under it
 
     async def _claim_waiting(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -156,8 +156,8 @@ class Worker:
                 _log.warning("skipped", partition=batch.partition, offset=record.offset, reason=record.reason)
             for decision in batch.decisions:
                 metrics.DECIDED.labels(decision.channel, decision.outcome).inc()
-                if decision.outcome is Outcome.PENDING:
-                    self._wake.set()
+        if any(decision.outcome is Outcome.PENDING for one in decided for decision in one.batch.decisions):
+            self._on_news()
 
     async def _sit_out(self, error: Unavailable, stop: asyncio.Event) -> None:
         metrics.OUTAGES.labels("deciding").inc()

@@ -8,12 +8,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 
 from services.notifier.campaign import ConsoleStep, WebhookStep
 from services.notifier.deliveries import Claim, FenceLost, OutcomeCount, PartitionDecisions, Position
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
 from services.notifier.plan import plan
+from services.notifier.tables import metadata
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable
 from shared.migrate import migrate
@@ -206,3 +209,13 @@ async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> No
         with pytest.raises(Unavailable):
             await deliveries.claim([0])
         await deliveries.close()
+
+
+async def test_the_migrations_make_the_tables_that_the_program_expects(deliveries: SqlDeliveries, address: str) -> None:
+    engine = make_engine(address)
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync, opts={"compare_type": True}), metadata)
+        )
+    await engine.dispose()
+    assert [one for one in differences if "alembic_version" not in repr(one)] == []

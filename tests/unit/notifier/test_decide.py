@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from services.notifier.decide import PartitionDecided, decide_partition
 from services.notifier.deliveries import Claim, Position
+from shared.transition import encode
 from tests.builders_notifier import NOW_MS, a_campaign, a_transition, records
 
 START = Position()
@@ -39,6 +42,16 @@ def test_records_that_are_no_transitions_are_skipped_and_their_neighbours_decide
 def test_a_transition_that_no_database_could_keep_is_skipped():
     decided = decide(a_transition(customer="a\0b"), a_transition(seq=2**63), a_transition(seq=0))
     assert (len(decided.skipped), decided.batch.decisions) == (3, [])
+
+
+NESTED = b"[" * 50_000 + b"]" * 50_000
+
+
+@pytest.mark.parametrize("carried", [b'{"x":' + NESTED + b"}", b'{"x":"\xff"}', b'{"x":1e999}', b'{"x":"\\ud800"}'])
+def test_a_record_that_no_reader_can_read_is_skipped(carried: bytes):
+    poison = encode(a_transition(seq=1))[:-1] + b',"carried":' + carried + b"}"
+    decided = decide(poison, a_transition(seq=2))
+    assert ([skipped.offset for skipped in decided.skipped], decided.batch.position.seq) == ([0], 2)
 
 
 def test_the_fence_is_the_claim():
