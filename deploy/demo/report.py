@@ -44,11 +44,11 @@ def contradictions(answers: Answers, *, customers: int) -> list[str]:
         for flow in flows:
             entered[flow["to_stage"]] += flow["moves"]
             entered[flow["from_stage"]] -= flow["moves"]
-        for stage in lifecycle["stages"]:
-            if stage["stage"] != "out" and entered[stage["stage"]] != stage["customers"]:
-                found.append(
-                    f"{name}/{stage['stage']}: {stage['customers']} are in it, moves say {entered[stage['stage']]}"
-                )
+        found += [
+            f"{name}/{stage['stage']}: {stage['customers']} are in it, moves say {entered[stage['stage']]}"
+            for stage in lifecycle["stages"]
+            if stage["stage"] != "out" and entered[stage["stage"]] != stage["customers"]
+        ]
     shop = next(lifecycle for lifecycle in answers.lifecycles if lifecycle["lifecycle"] == "shop")
     placed = sum(stage["customers"] for stage in shop["stages"])
     if placed != customers:

@@ -30,7 +30,6 @@ from shared.http import bind, serve_http
 from shared.log import Log
 from shared.topics import Topics
 
-GROUP = "stageline-notifier"
 OPEN_RETRY_S = 1.0  # at start a server may still be coming up; waiting for it beats restarting in a loop
 LAG_EVERY_S = 10.0  # what a metrics server asks for every 15 s or so
 
@@ -109,7 +108,7 @@ class _Service:
         self._log = log
         self._deliveries = deliveries
         self._channels = channels
-        self._reader = log.reader(self._topics.transitions, group=GROUP)
+        self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
         self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, on_news=self._wake_senders)
         self._senders = [Sender(deliveries, name, channel, clock=clock) for name, channel in channels.items()]
         self._is_open = False

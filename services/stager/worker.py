@@ -26,7 +26,6 @@ from shared.errors import Conflict, StagelineError, Unavailable
 from shared.log import Arrival, Log, Reader, Record
 from shared.topics import Topics
 
-GROUP = "stageline-stager"
 POLL_TIMEOUT_S = 0.1  # how long an idle loop waits for records; a deadline shortens it
 FOLD_SLICE_RECORDS = 500  # folding lets the settling of the last batch move on this often (every few ms)
 LAPSE_ROWS_MAX = 5_000  # customers lapsed in one transaction
@@ -50,7 +49,7 @@ class Worker:
         self._clock = clock
         self._publisher = Publisher(log, store, topics)
         self._ticker = Ticker(log, topics.events)
-        self._reader: Reader = log.reader(topics.events, group=GROUP)
+        self._reader: Reader = log.reader(topics.events, group=f"{topics.prefix}-stager")
         self._assigned: set[int] = set()
         self._owned: dict[int, OwnedPartition] = {}
         self._doubted: dict[int, float] = {}  # partition: until when (loop time) it is not claimed

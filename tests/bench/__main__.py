@@ -1,6 +1,6 @@
 """`make bench`: measure everything one after the other, print the table, write `.bench/figures.json`.
 
-Options: `--events N` and `--customers N` of the drain (default 2,000,000 over 1,000,000), `--only fold,drain,http,latency`.
+Options: `--events N` and `--customers N` of the drain (2,000,000 over 1,000,000), `--only drain,http`.
 """
 
 from __future__ import annotations

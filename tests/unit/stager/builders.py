@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shared.clock import rfc3339
+from shared.event import Event, encode
 from shared.transition import TimeCause, Transition
 
 
@@ -29,8 +30,8 @@ class LogRecord:
 
 
 def track(offset: int, customer: str = "ada") -> LogRecord:
-    value = f'{{"type":"track","id":"e{offset}","customer":"{customer}","name":"Seen","occurred_at":"2026-01-01T00:00:00Z"}}'
-    return LogRecord(offset=offset, value=value.encode())
+    event = Event("track", f"e{offset}", customer, "Seen", "2026-01-01T00:00:00Z")
+    return LogRecord(offset=offset, value=encode(event))
 
 
 def tick(offset: int, timestamp: int = 0) -> LogRecord:
