@@ -200,7 +200,7 @@ def simulate(
     customer: Annotated[str | None, typer.Option(help="Print only this customer's transitions.")] = None,
 ) -> None:
     """Fold a file of events without any server and print each transition as one line of JSON."""
-    from services.stager.simulate import run_simulation
+    from services.stager.simulate_command import run_simulation
 
     raise typer.Exit(run_simulation(lifecycle, events=events, until=until, customer=customer))
 
