@@ -19,6 +19,7 @@ from shared.errors import StagelineError
 from shared.run import run
 from shared.settings import Settings, read_settings
 from shared.telemetry import configure_logging
+from shared.waiting import until_available
 
 if TYPE_CHECKING:
     from shared.log import Log
@@ -94,7 +95,7 @@ async def _serve(settings: Sequence[Settings], stop: asyncio.Event) -> None:
     clock = SystemClock()
     if settings[0].database.startswith("sqlite"):
         await migrate_tables(settings[0].database)
-    async with _opened_log(settings[0], clock) as log, asyncio.TaskGroup() as tasks:
+    async with _opened_log(settings[0], clock, stop) as log, asyncio.TaskGroup() as tasks:
         before = stop
         for part in settings:
             ended = asyncio.Event()
@@ -126,7 +127,7 @@ async def _serve_one(
 
 
 @asynccontextmanager
-async def _opened_log(settings: Settings, clock: Clock) -> AsyncGenerator[Log, None]:
+async def _opened_log(settings: Settings, clock: Clock, stop: asyncio.Event) -> AsyncGenerator[Log, None]:
     """The log that the address names, open."""
     kind, _, place = settings.log.partition(":")
     log: Log
@@ -142,7 +143,7 @@ async def _opened_log(settings: Settings, clock: Clock) -> AsyncGenerator[Log, N
         from shared.log_embedded import EmbeddedLog
 
         log = EmbeddedLog(place, clock=clock, session_timeout_s=settings.session_timeout_s)
-    await log.open()
+    await until_available(log.open, stop, what="the log")
     try:
         yield log
     finally:

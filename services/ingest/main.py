@@ -15,6 +15,7 @@ from shared.clock import Clock, SystemClock
 from shared.http import bind, serve_http
 from shared.log import Log
 from shared.topics import Topics
+from shared.waiting import until_available
 
 
 async def serve(
@@ -35,7 +36,7 @@ async def serve(
     """
     settings.require_keys()
     topics = Topics(settings.topic_prefix, settings.partitions)
-    await log.ensure(topics.all())
+    await until_available(lambda: log.ensure(topics.all()), stop, what="the log")
     ingest = Ingest(
         keys=settings.write_keys,
         delivery=Delivery(log, topics, timeout_s=settings.append_timeout_s),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -58,7 +59,23 @@ class DeliveryFilter(BaseModel):
     limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = LISTED
 
 
-def make_app(deliveries: Deliveries, *, admin_token: str, is_ready: Readiness) -> FastAPI:
+class Progress(BaseModel):
+    """How far all notifiers together are.
+
+    `behind`: transitions on the topic not yet decided; `pending`: deliveries still to be sent or tried again.
+    """
+
+    behind: int
+    pending: int
+
+
+def make_app(
+    deliveries: Deliveries,
+    *,
+    admin_token: str,
+    is_ready: Readiness,
+    progress: Callable[[], Awaitable[Progress]],
+) -> FastAPI:
     """The application. Without a token its API answers requests of this machine only, else 403."""
     app = FastAPI(title="Stageline notifier", docs_url=None, redoc_url=None)
     add_operator_routes(app, is_ready)
@@ -81,6 +98,7 @@ def make_app(deliveries: Deliveries, *, admin_token: str, is_ready: Readiness) -
         counts = await deliveries.counts()
         return [CountView(campaign=c.campaign, outcome=c.outcome, deliveries=c.deliveries) for c in counts]
 
+    app.get("/progress", dependencies=[Depends(guard)])(progress)
     return app
 
 

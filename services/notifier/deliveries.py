@@ -88,6 +88,14 @@ class OutcomeCount(NamedTuple):
     deliveries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far all notifiers together are: the next offset of each partition ever claimed, deliveries not yet final."""
+
+    offsets: dict[int, int]
+    pending: int
+
+
 class Deliveries(Protocol):
     """The notifier's tables."""
 
@@ -121,3 +129,6 @@ class Deliveries(Protocol):
 
     async def counts(self) -> list[OutcomeCount]:
         """Deliveries by campaign and outcome, in that order, without zeros."""
+
+    async def standing(self) -> Standing:
+        """How far all notifiers together are."""

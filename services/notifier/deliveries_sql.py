@@ -22,6 +22,7 @@ from services.notifier.deliveries import (
     OutcomeCount,
     PartitionDecisions,
     Position,
+    Standing,
 )
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
 from services.notifier.tables import deliveries, positions
@@ -129,6 +130,12 @@ class SqlDeliveries:
         group = (deliveries.c.campaign, deliveries.c.outcome)
         rows = await self._read(select(*group, func.count().label("deliveries")).group_by(*group))
         return sorted(OutcomeCount(row.campaign, Outcome(row.outcome), row.deliveries) for row in rows)
+
+    async def standing(self) -> Standing:
+        """How far all notifiers together are."""
+        offsets = await self._read(select(positions.c.partition, positions.c.next_offset))
+        [pending] = await self._read(select(func.count()).where(deliveries.c.due_ms.is_not(None)))
+        return Standing({row.partition: row.next_offset for row in offsets}, pending[0])
 
     async def _read(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         async with translated(), self._engine.connect() as connection:

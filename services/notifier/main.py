@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from services.notifier import metrics
-from services.notifier.api import make_app
+from services.notifier.api import Progress, make_app
 from services.notifier.campaign import Campaign, WebhookStep
 from services.notifier.campaign_file import load_paths
 from services.notifier.channel import Channel
@@ -21,7 +21,6 @@ from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
-from services.notifier.waiting import wait_for
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
 from shared.database import make_engine
@@ -29,8 +28,8 @@ from shared.errors import Refused, Unavailable
 from shared.http import bind, serve_http
 from shared.log import Log
 from shared.topics import Topics
+from shared.waiting import until_available, wait_for
 
-OPEN_RETRY_S = 1.0  # at start a server may still be coming up; waiting for it beats restarting in a loop
 LAG_EVERY_S = 10.0  # what a metrics server asks for every 15 s or so
 
 _log = structlog.get_logger()
@@ -59,7 +58,9 @@ async def serve(
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
         service = _Service(settings, log, deliveries, channels, campaigns, clock)
-        app = make_app(deliveries, admin_token=settings.admin_token, is_ready=service.is_ready)
+        app = make_app(
+            deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress
+        )
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()
             tasks.create_task(serve_http(app, socket_of_http, http_stop))
@@ -117,6 +118,12 @@ class _Service:
         """Why nothing is decided or sent just now, or None."""
         return self._worker.trouble if self._is_open else "the database or the log has not answered yet"
 
+    async def progress(self) -> Progress:
+        """How far all notifiers together are."""
+        standing, ends = await self._deliveries.standing(), await self._log.ends(self._topics.transitions)
+        behind = sum(max(0, end - standing.offsets.get(partition, 0)) for partition, end in ends.items())
+        return Progress(behind=behind, pending=standing.pending)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Then: stop reading, finish the batch, let running sends end, record them, close.
 
@@ -143,14 +150,9 @@ class _Service:
             sender.wake()
 
     async def _open(self, stop: asyncio.Event) -> None:
-        while not stop.is_set() and not self._is_open:
-            try:
-                await self._deliveries.open()
-                await self._log.ensure(self._topics.all())
-                self._is_open = True
-            except Unavailable as error:
-                _log.warning("cannot start yet", reason=str(error), retry_s=OPEN_RETRY_S)
-                await wait_for(stop, timeout_s=OPEN_RETRY_S)
+        await until_available(self._deliveries.open, stop, what="the database")
+        await until_available(lambda: self._log.ensure(self._topics.all()), stop, what="the log")
+        self._is_open = not stop.is_set()
 
     async def _watch_lag(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -18,9 +18,9 @@ from services.notifier.channel import Answer, Channel, Failed, Rejected, Sent
 from services.notifier.deliveries import Deliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome, Result
 from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
-from services.notifier.waiting import wait_for
 from shared.clock import SECOND_MS, Clock
 from shared.errors import Unavailable
+from shared.waiting import wait_for
 
 RUNNING_MAX = 64  # attempts at once: enough to hide a slow receiver, few enough for its neighbours' sockets
 # Longer than one attempt and the recording of it, a pause of the process included: a delivery must not be taken by a

@@ -18,10 +18,10 @@ from services.notifier.campaign import Campaign
 from services.notifier.decide import PartitionDecided, decide_partition
 from services.notifier.deliveries import Claim, Deliveries, FenceLost
 from services.notifier.delivery import Outcome
-from services.notifier.waiting import wait_for
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.log import Arrival, Reader, Record
+from shared.waiting import wait_for
 
 RECORDS_MAX = 2_000  # a batch of this size is decided in well under a second on either database
 READ_TIMEOUT_S = 0.5  # how long stopping may have to wait for a quiet log

@@ -22,6 +22,7 @@ from shared.errors import Refused
 from shared.http import bind, serve_http
 from shared.log import Log
 from shared.topics import Topics
+from shared.waiting import until_available
 
 GC_THRESHOLD = 100_000  # a batch makes some 50,000 short-lived objects; the default collects 70 times within it
 
@@ -34,8 +35,7 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
     lifecycles = load_lifecycles(settings)
     topics = Topics(settings.topic_prefix, settings.partitions)
     listener = bind(settings.host, settings.stager_port)
-    await log.ensure(topics.all())
-    async with opened_store(settings, clock) as store:
+    async with _made_store(settings, clock) as store:
         worker = Worker(
             log=log, store=store, topics=topics, rules=compile_rules(lifecycles),
             segments=frozenset(lifecycle.name for lifecycle in lifecycles if lifecycle.segment),
@@ -47,8 +47,14 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
         )
         _spare_the_collector()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(worker.run(stop))
-            tasks.create_task(serve_http(app, listener, stop))
+            http_stop = asyncio.Event()
+            tasks.create_task(serve_http(app, listener, http_stop))
+            try:
+                await until_available(lambda: log.ensure(topics.all()), stop, what="the log")
+                await until_available(store.open, stop, what="the database")
+                await worker.run(stop)
+            finally:
+                http_stop.set()  # last: whoever watches the drain can still ask
 
 
 def load_lifecycles(settings: StagerSettings) -> Sequence[Lifecycle]:
@@ -63,11 +69,10 @@ def load_lifecycles(settings: StagerSettings) -> Sequence[Lifecycle]:
 
 
 @asynccontextmanager
-async def opened_store(settings: StagerSettings, clock: Clock) -> AsyncGenerator[Store, None]:
-    """The store that the database address names, open."""
+async def _made_store(settings: StagerSettings, clock: Clock) -> AsyncGenerator[Store, None]:
+    """The store that the database address names, not yet open, and closed in the end."""
     engine = make_engine(settings.database)
     store: Store = (StoreSqlite if settings.database.startswith("sqlite") else StorePostgres)(engine, clock)
-    await store.open()
     try:
         yield store
     finally:

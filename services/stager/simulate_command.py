@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,10 +37,8 @@ def run_simulation(lifecycles: Sequence[Path], *, events: str, until: str | None
         bad_lines += 1
         sys.stderr.write(f"{events}:{number}: {reason}\n")
 
-    with ExitStack() as stack:
-        lines = _open(events, stack)
-        out = sys.stdout.buffer
-        rules = compile_rules(loaded.lifecycles)
+    rules, out = compile_rules(loaded.lifecycles), sys.stdout.buffer
+    with _opened(events) as lines:
         for transition in simulate(lines, rules, until_ms=until_ms, on_bad_line=on_bad_line):
             if customer is None or transition.customer == customer:
                 out.write(encode(transition) + b"\n")
@@ -48,11 +46,13 @@ def run_simulation(lifecycles: Sequence[Path], *, events: str, until: str | None
     return 1 if bad_lines else 0
 
 
-def _open(events: str, stack: ExitStack) -> Iterable[bytes]:
+@contextmanager
+def _opened(events: str) -> Generator[BinaryIO, None, None]:
     if events == "-":
-        return sys.stdin.buffer
+        yield sys.stdin.buffer
+        return
     try:
-        file: BinaryIO = stack.enter_context(Path(events).open("rb"))
+        with Path(events).open("rb") as file:
+            yield file
     except OSError as error:
         raise Refused(f"cannot read {events}: {error.strerror}") from error
-    return file
