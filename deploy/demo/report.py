@@ -28,8 +28,9 @@ class Answers:
 
 def show(console: Console, answers: Answers) -> None:
     """Print it all."""
+    everybody = sum(stage["customers"] for stage in _shop(answers)["stages"]) or 1
     for lifecycle in answers.lifecycles:
-        console.print(_stages(lifecycle))
+        console.print(_stages(lifecycle, everybody))
     console.print(_flows(answers.flows))
     console.print(_messages(answers.deliveries))
 
@@ -49,14 +50,13 @@ def contradictions(answers: Answers, *, customers: int) -> list[str]:
             for stage in lifecycle["stages"]
             if stage["stage"] != "out" and entered[stage["stage"]] != stage["customers"]
         ]
-    shop = next(lifecycle for lifecycle in answers.lifecycles if lifecycle["lifecycle"] == "shop")
-    placed = sum(stage["customers"] for stage in shop["stages"])
+    placed = sum(stage["customers"] for stage in _shop(answers)["stages"])
     if placed != customers:
         found.append(f"{placed} customers have a stage, {customers} have bought")
     moved = sum(flow["moves"] for flow in answers.flows)
     if moved > answers.progress["transitions"]:
         found.append(f"{moved} moves are counted, but only {answers.progress['transitions']} transitions were recorded")
-    return found + _undecided(answers)
+    return [*found, *_undecided(answers)]
 
 
 def _undecided(answers: Answers) -> Iterable[str]:
@@ -70,13 +70,16 @@ def _undecided(answers: Answers) -> Iterable[str]:
             yield f"campaign {campaign}: {moves} moves into {stage}, {decided[campaign]} decided"
 
 
-def _stages(lifecycle: dict[str, Any]) -> Group:
-    total = sum(stage["customers"] for stage in lifecycle["stages"]) or 1
+def _shop(answers: Answers) -> dict[str, Any]:
+    return next(lifecycle for lifecycle in answers.lifecycles if lifecycle["lifecycle"] == "shop")
+
+
+def _stages(lifecycle: dict[str, Any], everybody: int) -> Group:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for stage in lifecycle["stages"]:
         if lifecycle["stages"][0]["stage"] == "out" and stage["stage"] == "out":
             continue
-        share = stage["customers"] / total
+        share = stage["customers"] / everybody
         table.add_row(
             stage["stage"], f"{stage['customers']:>6,}", f"{share:>6.1%}", Text("█" * round(share * BAR_WIDTH), "cyan")
         )

@@ -62,7 +62,8 @@ def _show_everything(console: Console, stack: Stack) -> int:
     transitions = answers.progress["transitions"]
     console.print(
         f"\n{len(lines):,} events became {transitions:,} transitions in {took_s:.1f} s, HTTP to committed: "
-        f"{len(lines) / took_s:,.0f} events a second in one process with SQLite"
+        f"{len(lines) / took_s:,.0f} events a second in one process with SQLite",
+        soft_wrap=True,
     )
     live_is_well = _order_live(console, stack)
     found = contradictions(_ask(stack), customers=len({json.loads(line)["userId"] for line in lines}))
@@ -136,7 +137,8 @@ def _order_live(console: Console, stack: Stack) -> bool:
         return False
     console.print(
         f"  {arrived.lifecycle}: [yellow]{arrived.from_stage}[/] -> [green]{arrived.to_stage}[/] at {arrived.at}, "
-        f"on the topic {waited_s * 1000:.0f} ms after the request began"
+        f"on the topic {waited_s * 1000:.0f} ms after the request began",
+        soft_wrap=True,
     )
     deadline = time.monotonic() + LIVE_TIMEOUT_S
     while time.monotonic() < deadline:

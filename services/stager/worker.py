@@ -81,6 +81,8 @@ class Worker:
             await self._hand_over(settler)
             if stretch.ticks:
                 await self._lapse(stretch.ticks, settler)
+        if not arrival.records:
+            await self._hand_over(settler)  # a tick that was passed waits for company, but not for ever
         await settler.remember(every_s=REMEMBER_EVERY_S)
         await self._ticker.tick(self._owned.values(), now_ms=self._clock.now_ms())
 
