@@ -22,6 +22,7 @@ from aiokafka.structs import TopicPartition
 from shared.errors import Refused, Unavailable
 from shared.log import Entry, Reader, Topic
 from shared.log_kafka import KafkaLog
+from shared.log_kafka_append import Appender
 from shared.log_kafka_producer import BATCH_BYTES_MAX, Producer
 from tests.servers.kafka import ROOT
 
@@ -147,6 +148,23 @@ async def test_a_producer_is_refused_where_its_heir_has_written(topic: str, kafk
     finally:
         await first.abandon()
         await heir.stop(timeout_s=5)
+
+
+async def test_a_worn_producer_hands_over_without_losing_or_failing_anything(topic: str, kafka_bootstrap: str) -> None:
+    appender = Appender(kafka_bootstrap, codec="gzip", records_max=100)
+    ten = [Entry(None, b"v", partition=0)] * 10
+    try:
+        found = await asyncio.gather(*(appender.append(topic, {0: ten}, timeout_s=TIMEOUT_S) for _ in range(50)))
+        found += [await appender.append(topic, {0: ten}, timeout_s=TIMEOUT_S) for _ in range(25)]
+    finally:
+        await appender.close()
+    assert sorted(offset for offsets in found for offset in offsets[0]) == list(range(750))
+
+
+async def test_a_fetch_reads_on_and_goes_back(log: KafkaLog, topic: str) -> None:
+    await append(log, topic, *[b"%d" % n for n in range(9)])
+    offsets = [[r.offset for r in await log.fetch(topic, 0, at, records_max=3)] for at in (0, 3, 6, 9, 3, 6, 0)]
+    assert offsets == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [], [3, 4, 5], [6, 7, 8], [0, 1, 2]]
 
 
 async def test_an_end_without_records_comes_back_empty(log: KafkaLog, topic: str, kafka_bootstrap: str) -> None:
