@@ -32,7 +32,8 @@ class KafkaLog:
     """One process's view of a Kafka cluster.
 
     `bootstrap` is `host:9092[,host:9092]`. `group_instance_id` names this process for good, so that its restart within
-    the session timeout moves no partition; at most one live reader a group may carry it.
+    the session timeout moves no partition; at most one live reader a group may carry it. Ensure a topic before anything
+    else: many brokers make up, with one partition, whatever topic they are asked about.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class KafkaLog:
     def _appender(self, topic: str) -> Appender:
         codec = self._codecs.get(topic, CODEC)
         if codec not in self._appenders:
-            self._appenders[codec] = Appender(self._bootstrap, codec)
+            self._appenders[codec] = Appender(self._bootstrap, codec=codec)
         return self._appenders[codec]
 
     async def _partitions(self, topic: str, *, timeout_s: float) -> int:

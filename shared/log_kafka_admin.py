@@ -46,11 +46,22 @@ async def ensure_topics(bootstrap: str, topics: Sequence[Topic]) -> None:
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
-    response = await admin.create_topics([_as_asked(topic) for topic in topics])
-    for name, code, *rest in response.topic_errors:
-        failure = for_code(code)
-        if code and failure is not TopicAlreadyExistsError:  # another process may be making the same ones
-            raise failure(f"{name}: {rest[0] if rest else ''}")
+    missing = list(topics)
+    while missing:
+        response = await admin.create_topics([_as_asked(topic) for topic in missing])
+        again = {name for name, code, *said in response.topic_errors if _is_to_be_asked_again(name, code, said)}
+        missing = [topic for topic in missing if topic.name in again]
+        if missing:
+            await asyncio.sleep(POLL_S)
+
+
+def _is_to_be_asked_again(name: str, code: int, said: Sequence[object]) -> bool:
+    failure = for_code(code)
+    if code == 0 or failure is TopicAlreadyExistsError:  # another process may be making the same ones
+        return False
+    if failure.retriable:  # the cluster is choosing a controller
+        return True
+    raise failure(f"{name}: {said[0] if said else ''}")
 
 
 def _as_asked(topic: Topic) -> NewTopic:
@@ -103,9 +114,11 @@ async def committed_of(bootstrap: str, group: str, topic: str, partitions: froze
         while True:
             try:
                 found = await admin.list_consumer_group_offsets(group, partitions=wanted)
-            except KafkaError as error:
-                if not error.retriable:
+            except (KafkaError, AttributeError) as error:
+                # The group's coordinator is moving, or being made for the first group ever. aiokafka 0.14 looks for the
+                # code of such a failure where the response has none, hence AttributeError.
+                if isinstance(error, KafkaError) and not error.retriable:
                     raise
-                await asyncio.sleep(POLL_S)  # the group's coordinator is moving, or made with the first group ever
+                await asyncio.sleep(POLL_S)
             else:
                 return {place.partition: kept.offset for place, kept in found.items() if kept.offset >= 0}

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from shared.errors import Unavailable
 from shared.log import Entry
 from shared.log_kafka_failure import FAILURES, translate
-from shared.log_kafka_producer import Abandoned, Identity, Producer
+from shared.log_kafka_producer import RECORDS_MAX, Abandoned, Identity, Producer
 
 SILENCE_MIN_S = 0.5  # one caller's short deadline must not end the producer for all the others
 LATE_TIMEOUT_S = 10  # a broker's failover takes about this long; longer, and another owner may be at work already
@@ -33,9 +33,10 @@ CLOSE_TIMEOUT_S = 3  # what is under way at close is worth a moment, not the dra
 class Appender:
     """The one producer of a codec, replaced by its successor when it fails."""
 
-    def __init__(self, bootstrap: str, codec: str) -> None:
+    def __init__(self, bootstrap: str, *, codec: str, records_max: int = RECORDS_MAX) -> None:
         self._bootstrap = bootstrap
         self._codec = codec
+        self._records_max = records_max
         self._producer: Producer | None = None
         self._identity: Identity | None = None
         self._starting = asyncio.Lock()
@@ -51,7 +52,8 @@ class Appender:
         try:
             async with asyncio.timeout(timeout_s):
                 producer = await self._current()
-                return await _write(producer, topic, groups)
+                with producer.in_use():
+                    return await _write(producer, topic, groups)
         except TimeoutError as error:
             self._overdue(producer, began)
             raise Unavailable(f"append to {topic}: no acknowledgement within {timeout_s} s") from error
@@ -74,7 +76,7 @@ class Appender:
             return self._producer
 
     async def _begin(self) -> Producer:
-        producer = Producer(self._bootstrap, codec=self._codec, identity=self._identity)
+        producer = Producer(self._bootstrap, codec=self._codec, identity=self._identity, records_max=self._records_max)
         try:
             await producer.start()
         except BaseException:

@@ -28,6 +28,7 @@ class Browser:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._consumer: AIOKafkaConsumer | None = None
+        self._next: tuple[TopicPartition, int] | None = None
         self._turn = asyncio.Lock()  # one position for each consumer, so one call at a time
 
     async def ends(self, topic: str, partitions: int) -> dict[int, int]:
@@ -41,14 +42,32 @@ class Browser:
         """As `Log.fetch`. Errors: Unavailable."""
         place = TopicPartition(topic, partition)
         async with self._asking(f"fetch from {topic}[{partition}]") as consumer:
-            if consumer.assignment() != {place}:
-                consumer.assign([place])
             while True:
-                first = (await consumer.beginning_offsets([place]))[place]
-                end = (await consumer.end_offsets([place]))[place]
                 # Retention may take more records away between the question and the fetch: then ask again.
                 with suppress(OffsetOutOfRangeError):
-                    return await _read(consumer, place, start=max(offset, first), end=end, records_max=records_max)
+                    await self._go_to(consumer, place, offset)
+                    return await self._read_on(consumer, place, records_max=records_max)
+                self._next = None
+
+    async def _go_to(self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int) -> None:
+        """One who reads on where the last call ended finds there what has been fetched ahead."""
+        if self._next == (place, offset):
+            return
+        if consumer.assignment() != {place}:
+            consumer.assign([place])
+        first = (await consumer.beginning_offsets([place]))[place]
+        consumer.seek(place, max(offset, first))
+
+    async def _read_on(self, consumer: AIOKafkaConsumer, place: TopicPartition, *, records_max: int) -> list[Record]:
+        """The next records; compaction may leave offsets without records, also just before the end."""
+        end = (await consumer.end_offsets([place]))[place]
+        while await consumer.position(place) < end:
+            arrived = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=records_max)
+            if records := arrived.get(place):
+                self._next = (place, records[-1].offset + 1)
+                return list(records)
+        self._next = None
+        return []
 
     @asynccontextmanager
     async def _asking(self, doing: str) -> AsyncGenerator[AIOKafkaConsumer, None]:
@@ -60,7 +79,7 @@ class Browser:
                         self._consumer = await _begin(self._bootstrap)
                     yield self._consumer
                 except BaseException:
-                    consumer, self._consumer = self._consumer, None
+                    consumer, self._consumer, self._next = self._consumer, None, None
                     await _end(consumer)
                     raise
 
@@ -88,15 +107,3 @@ async def _end(consumer: AIOKafkaConsumer | None) -> None:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             if consumer is not None:
                 await consumer.stop()
-
-
-async def _read(
-    consumer: AIOKafkaConsumer, place: TopicPartition, *, start: int, end: int, records_max: int
-) -> list[Record]:
-    """The first records from `start` on; compaction may leave offsets without records, also just before the end."""
-    consumer.seek(place, start)
-    while await consumer.position(place) < end:
-        arrived = await consumer.getmany(place, timeout_ms=POLL_MS, max_records=records_max)
-        if records := arrived.get(place):
-            return list(records)
-    return []

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -29,6 +29,7 @@ LINGER_MS = 2  # lets concurrent requests share a batch; far below the latency t
 REQUEST_TIMEOUT_MS = 10_000  # a request unanswered for this long is sent again on a new connection
 RECORDS_MAX = 1 << 30  # records to one partition before a successor takes over: aiokafka wraps wrongly at 2^31
 EPOCH_MAX = 32_000  # a producer epoch has 15 bits; then a new id is taken
+GIVEN_UP = "the producer was given up"
 GIVE_UP_TIMEOUT_S = 2  # closing sockets takes no answer from anybody
 
 
@@ -46,7 +47,9 @@ class Abandoned(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
 class Producer:
     """Idempotent, acknowledged by all in-sync replicas, compressed with one codec. Raises what aiokafka raises."""
 
-    def __init__(self, bootstrap: str, *, codec: str, identity: Identity | None) -> None:
+    def __init__(
+        self, bootstrap: str, *, codec: str, identity: Identity | None, records_max: int = RECORDS_MAX
+    ) -> None:
         self._kafka = AIOKafkaProducer(
             bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, compression_type=codec,
             max_batch_size=BATCH_BYTES_MAX, linger_ms=LINGER_MS, request_timeout_ms=REQUEST_TIMEOUT_MS,
@@ -55,8 +58,13 @@ class Producer:
             self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
         self._under_way: dict[asyncio.Future[object], float] = {}
         self._written: Counter[tuple[str, int]] = Counter()
+        self._records_max = records_max
         self._is_worn = False
         self._acknowledged_at = 0.0
+        self._users = 0
+        self._is_cut = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def start(self) -> None:
         """Connect, and get a producer id unless one was inherited; without a bound of its own."""
@@ -89,10 +97,25 @@ class Producer:
         """How many partitions a topic has."""
         return len(await self._kafka.partitions_for(topic))
 
+    @contextmanager
+    def in_use(self) -> Generator[None, None, None]:
+        """Around every `write`, so that `drained` knows of those that have handed over nothing yet."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._users and not self._under_way:
+            self._idle.set()
+
     async def write(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
         """Append to one partition and return the offsets, when all are acknowledged."""
         self._written[topic, partition] += len(entries)
-        self._is_worn = self._is_worn or self._written[topic, partition] >= RECORDS_MAX
+        self._is_worn = self._is_worn or self._written[topic, partition] >= self._records_max
         if len(entries) < BULK_ENTRIES_MIN and all(entry.partition is None for entry in entries):
             return await self._write_shared(topic, partition, entries)
         return await self._write_own(topic, partition, entries)
@@ -127,19 +150,21 @@ class Producer:
         return offsets
 
     def _watch(self, sent: asyncio.Future[object]) -> None:
+        if self._is_cut:  # aiokafka queues also after that what had to wait for its turn, and never sends it
+            raise Abandoned(GIVEN_UP)
         self._under_way[sent] = sent.get_loop().time()
         sent.add_done_callback(self._note)
 
     def _note(self, sent: asyncio.Future[object]) -> None:
         """Also looks at a failure that nobody may be waiting for any more, or asyncio reports it as lost."""
         self._under_way.pop(sent, None)
+        self._settle()
         if not sent.cancelled() and sent.exception() is None:
             self._acknowledged_at = sent.get_loop().time()
 
     async def drained(self) -> None:
-        """Wait until nothing is under way; without a bound of its own."""
-        while self._under_way:
-            await asyncio.wait(self.under_way)
+        """Wait until nobody uses it and nothing is under way; without a bound of its own."""
+        await self._idle.wait()
 
     async def stop(self, *, timeout_s: float) -> None:
         """Deliver what is under way and end; give it up after `timeout_s`. Raises nothing."""
@@ -151,7 +176,8 @@ class Producer:
 
     def cut(self) -> None:
         """At once: fail every record under way, accept and send no more. `abandon` has still to be awaited."""
-        self._kafka._message_accumulator.fail_all(Abandoned("the producer was given up"))  # noqa: SLF001
+        self._is_cut = True
+        self._kafka._message_accumulator.fail_all(Abandoned(GIVEN_UP))  # noqa: SLF001
         if (sender := self._kafka._sender.sender_task) is not None:  # noqa: SLF001
             sender.cancel()
 

@@ -1,7 +1,8 @@
 """A member of a Kafka consumer group behind the port `Reader`.
 
 Promise: `read` keeps its bound even while a rebalance hangs or the broker is gone, and never hands out a record of a
-partition that was not started, or of an ownership that has ended.
+partition that was not started, or of an ownership that it knows to have ended. (A member that was frozen may be handed
+records before it learns that others own them: Kafka lets anybody fetch. The fence is elsewhere.)
 
 aiokafka waits inside `getmany` for as long as a rebalance takes, and must not be cancelled there. So one task at a
 time asks for records and outlives the `read` that began it; a later `read` goes on waiting for the same task.
@@ -34,7 +35,8 @@ PARTITION_BYTES_MAX = 2 * 1024 * 1024  # several whole batches, so that one part
 REQUEST_TIMEOUT_MS = 40_000
 COMMIT_TIMEOUT_S = 2  # the group's position is a courtesy; work does not wait for it longer
 COMMITTED_TIMEOUT_S = 10
-CLOSE_TIMEOUT_S = 3
+CLOSE_TIMEOUT_S = 3  # enough to leave the group, which lets the others take over at once
+ABANDON_TIMEOUT_S = 0.5  # none of these steps needs an answer from the broker
 
 _log = structlog.get_logger()
 
@@ -228,7 +230,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 async def _end(consumer: AIOKafkaConsumer) -> None:
     """Leave the group, or just go when the broker does not let us in time."""
     coordinator, fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001
-    ends: list[Callable[[], Awaitable[None]]] = [consumer.stop]
+    with suppress(*FAILURES):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await consumer.stop()
+            return
+    ends: list[Callable[[], Awaitable[None]]] = []
     if coordinator is not None:
         # What `stop` leaves running when it is cut off: tasks that would go on asking for the broker.
         ends += [coordinator._stop_heartbeat_task, coordinator._stop_commit_offsets_refresh_task]  # noqa: SLF001
@@ -236,5 +242,5 @@ async def _end(consumer: AIOKafkaConsumer) -> None:
         ends.append(fetcher.close)
     for end in (*ends, consumer._client.close):  # noqa: SLF001
         with suppress(*FAILURES):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            async with asyncio.timeout(ABANDON_TIMEOUT_S):
                 await end()

@@ -14,15 +14,33 @@ from typing import Any
 
 CHUNK_BYTES = 64 * 1024
 CONNECT_TIMEOUT_S = 5
+END_TIMEOUT_S = 10
 
 
 class Fault(StrEnum):
-    """What happens to the bytes of every connection, old and new."""
+    """What happens to the bytes of a connection."""
 
     NONE = "none"
     BLACK_HOLE = "black hole"  # nothing passes either way; connections look alive
     HALF_OPEN = "half open"  # requests get through, answers do not
-    RESET = "reset"  # every connection is torn down with a TCP reset, new ones too
+    RESET = "reset"  # the connection is torn down with a TCP reset
+
+
+class _Connection:
+    """One client's connection and its two gates."""
+
+    def __init__(self, client: asyncio.StreamWriter) -> None:
+        self.writers = [client]
+        self.requests_pass = asyncio.Event()
+        self.answers_pass = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    def suffer(self, fault: Fault) -> None:
+        _set(self.requests_pass, fault is not Fault.BLACK_HOLE)
+        _set(self.answers_pass, fault in (Fault.NONE, Fault.RESET))
+        if fault is Fault.RESET:
+            for writer in self.writers:
+                _reset(writer)
 
 
 class Proxy:
@@ -32,12 +50,9 @@ class Proxy:
         self.port = port
         self.latency_s = 0.0
         self._target_port = target_port
-        self._requests_pass = asyncio.Event()
-        self._answers_pass = asyncio.Event()
-        self._resetting = False
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._fault = Fault.NONE
+        self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
-        self.suffer(Fault.NONE)
 
     async def start(self) -> None:
         """Listen."""
@@ -45,38 +60,47 @@ class Proxy:
 
     async def close(self) -> None:
         """Tear everything down."""
-        self.suffer(Fault.RESET)
         if self._server is not None:
             self._server.close()
+        connections = frozenset(self._connections)
+        self.suffer(Fault.RESET)
+        await _all_ended(connections)
 
     def suffer(self, fault: Fault) -> None:
-        """From now on every connection has this fault, and no other."""
-        _set(self._requests_pass, fault in (Fault.NONE, Fault.HALF_OPEN))
-        _set(self._answers_pass, fault is Fault.NONE)
-        self._resetting = fault is Fault.RESET
-        if self._resetting:
-            for writer in list(self._writers):
-                _reset(writer)
+        """From now on every connection, old and new, has this fault and no other."""
+        self._fault = fault
+        self.strand(fault)
+
+    def strand(self, fault: Fault) -> frozenset[_Connection]:
+        """Let only the connections that are open now have this fault; returns them."""
+        for connection in self._connections:
+            connection.suffer(fault)
+        return frozenset(self._connections)
+
+    async def release(self, stranded: frozenset[_Connection]) -> None:
+        """Heal these, whose clients have gone, and wait until the server has dealt with what they held."""
+        for connection in stranded:
+            connection.suffer(Fault.NONE)
+        await _all_ended(stranded)
 
     async def _serve(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        if self._resetting:
-            _reset(client)
-            return
-        self._writers.add(client)
-        broker: asyncio.StreamWriter | None = None
+        connection = _Connection(client)
+        connection.suffer(self._fault)
+        self._connections.add(connection)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 broker_reader, broker = await asyncio.open_connection("127.0.0.1", self._target_port)
-            self._writers.add(broker)
+            connection.writers.append(broker)
             async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(self._pump(client_reader, broker, self._requests_pass))
-                pumps.create_task(self._pump(broker_reader, client, self._answers_pass))
+                pumps.create_task(self._pump(client_reader, broker, connection.requests_pass))
+                pumps.create_task(self._pump(broker_reader, client, connection.answers_pass))
         except (OSError, TimeoutError):
             _reset(client)
         finally:
-            for writer in {client, broker or client}:
-                self._writers.discard(writer)
+            self._connections.discard(connection)
+            for writer in connection.writers:
                 writer.close()
+            connection.ended.set()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event) -> None:
         with suppress(OSError):
@@ -88,6 +112,12 @@ class Proxy:
                 await writer.drain()
         with suppress(OSError, RuntimeError):  # it is gone already
             writer.write_eof()
+
+
+async def _all_ended(connections: frozenset[_Connection]) -> None:
+    async with asyncio.timeout(END_TIMEOUT_S):
+        for connection in connections:
+            await connection.ended.wait()
 
 
 def _set(gate: asyncio.Event, is_open: bool) -> None:
