@@ -199,22 +199,6 @@ async def test_more_than_the_log_can_soon_write_is_turned_away_at_once(
     holder.close()
 
 
-async def test_a_cancelled_read_loses_neither_partitions_nor_records(log: EmbeddedLog) -> None:
-    reader = log.reader(TOPIC.name, group=log_process.GROUP)
-    await append(log)
-    arrivals = []
-    for turns in range(20):
-        reading = asyncio.ensure_future(reader.read(records_max=1, timeout_s=5))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        reading.cancel()
-        await asyncio.wait({reading})
-        arrivals += [] if reading.cancelled() else [reading.result()]
-        reader.start({p: 0 for arrival in arrivals for p in arrival.gained if not arrival.records})
-    arrivals.append(await reader.read(records_max=1, timeout_s=0.1))
-    assert [arrival.gained for arrival in arrivals if arrival.gained] == [{0, 1, 2, 3}]
-
-
 async def test_log_time_stands_still_when_the_clock_goes_back(path: Path) -> None:
     clock = ManualClock(5_000)
     log = EmbeddedLog(path, clock=clock)
@@ -273,18 +257,6 @@ async def test_a_database_of_something_else_is_refused(path: Path) -> None:
     with pytest.raises(Refused, match="another program"):
         await log.open()
     await log.close()
-
-
-async def test_a_partition_paused_while_a_read_is_under_way_is_left_out_of_it(log: EmbeddedLog) -> None:
-    await append(log)
-    reader = log.reader(TOPIC.name, group="g")
-    await reader.read(records_max=1, timeout_s=5)
-    reader.start({0: 0})
-    async with asyncio.TaskGroup() as tasks:
-        reading = tasks.create_task(reader.read(records_max=1, timeout_s=0.1))
-        await asyncio.sleep(0)
-        reader.pause(frozenset({0}))
-    assert reading.result().records == {}
 
 
 @pytest.mark.parametrize(
