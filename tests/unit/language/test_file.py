@@ -12,6 +12,7 @@ from services.stager.language.definition import (
     Carried,
     Compare,
     Constant,
+    InStage,
     Kind,
     Lifecycle,
     Linger,
@@ -180,6 +181,14 @@ def test_options_of_a_stage_and_of_the_lifecycle() -> None:
     assert (lifecycle.has_carry, lifecycle.description) == (True, "A shop")
 
 
+def test_a_when_that_counts_the_visit_is_right_with_an_until() -> None:
+    stage = lifecycle_with("until: in_stage() > 1d").stages[1]
+    (lifecycle,) = loaded("segment: y\nwhen: in_stage() > 1d\nuntil: in_stage() > 2d\n").lifecycles
+
+    assert stage.until is not None
+    assert lifecycle.stages[1].when == Compare(">", InStage(), Constant(DAY, Kind.DURATION))
+
+
 def test_folders_stand_for_their_yaml_files_and_campaigns_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "deeper").mkdir()
     (tmp_path / "b.yml").write_text("lifecycle: b\nstages: [{stage: s}]\n---\ncampaign: c\nsend: []\n")
@@ -234,4 +243,4 @@ def test_the_version_changes_with_the_meaning(other: str) -> None:
 
 
 def test_a_version_is_twelve_hexadecimal_digits_and_the_same_in_every_run() -> None:
-    assert version("lifecycle: x\nstages: [{stage: a}]") == "e20d5e1d0ee8"
+    assert version(VERSIONED.replace("[A, B]", "[A, B, C, D, E, F]")) == "c7f7cbd9c362"

@@ -196,6 +196,26 @@ def test_all_faults_of_a_file_are_reported_at_once_in_order_of_place() -> None:
     assert [fault.line for fault in faults_of(text)] == [1, 2, 3, 5, 8]
 
 
+def test_a_comma_in_a_text_inside_braces_is_explained_too() -> None:
+    first, *_ = faults_of(f"{HEAD}  m: {{count: A, where: x == 'a, b'}}\n{STAGES}")
+
+    assert first.text == "'"
+    assert "commas and brackets" in first.message
+
+
+def test_a_file_with_broken_yaml_brings_no_lifecycle() -> None:
+    loaded = load_text("lifecycle: x\nstages: [{stage: a}]\n---\nsegment: [", file="f.yaml")
+
+    assert loaded.lifecycles == ()
+    assert len(loaded.errors) == 1
+
+
+def test_an_error_of_one_document_leaves_the_others_in() -> None:
+    loaded = load_text("lifecycle: x\nstages: [{stage: a}]\n---\nsegment: y\n", file="f.yaml")
+
+    assert [lifecycle.name for lifecycle in loaded.lifecycles] == ["x"]
+
+
 def test_two_stages_that_only_lead_to_one_another_are_both_unreachable() -> None:
     text = "lifecycle: x\nstages: [{stage: a, from: b}, {stage: b, from: a}, {stage: c}]"
 
