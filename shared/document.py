@@ -6,9 +6,25 @@ YAML 1.2 through ruamel.yaml, so `on` and `yes` are text. All faults of a file a
 from __future__ import annotations
 
 import difflib
+import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from shared.document_places import source_index
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+LINE_SHOWN_MAX = 400  # a longer line is cut where it is shown: nobody reads on, and a file may be one line
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_FLAGS = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
+_INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")  # int() refuses thousands of digits
+_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,7 +38,7 @@ class Fault:
     text: str = ""
     suggestion: str | None = None
     source_line: str = ""
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def render(self) -> str:
         """`file:line:column: error: message`, the line with a caret under the text, and the suggestion."""
@@ -39,3 +55,121 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that somebody who typed `word` most likely meant, or None when none is near."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """The text of one file, and where its lines begin."""
+
+    file: str
+    text: str
+    line_starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: str, *, file: str) -> Source:
+        """The source of a text; lines end as they do in YAML: CR LF, LF or CR."""
+        return cls(file, text, (0, *(match.end() for match in _LINE_END.finditer(text))))
+
+    def fault(
+        self, index: int, message: str, *, text: str = "", suggestion: str | None = None, severity: Severity = "error"
+    ) -> Fault:
+        """The fault that begins at the character `index` of the text."""
+        row = bisect_right(self.line_starts, index) - 1
+        start = self.line_starts[row]
+        line = _LINE_END.split(self.text[start : start + LINE_SHOWN_MAX], maxsplit=1)[0]
+        shown = text[: max(1, len(line) - (index - start))]
+        return Fault(self.file, row + 1, index - start + 1, message, shown, suggestion, line, severity)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """A text of the file. `start` and `end` are indexes into the source; `in_flow`: inside `{...}` or `[...]`.
+
+    `style` is YAML's: empty for a plain scalar, else one of `' " | >`.
+    """
+
+    source: Source
+    start: int
+    end: int
+    value: str
+    style: str
+    in_flow: bool
+
+    @property
+    def meaning(self) -> str | int | float | bool | None:
+        """What YAML 1.2's core schema takes it for: only plain scalars can be anything but text."""
+        return self.value if self.style else _plain_meaning(self.value)
+
+    def index_of(self, offset: int) -> int:
+        """Where in the source the character `offset` of the value stands."""
+        inner = source_index(self.source.text[self.start : self.end], value=self.value, style=self.style, offset=offset)
+        return self.start + inner
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """A YAML sequence."""
+
+    source: Source
+    start: int
+    end: int
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapping:
+    """A YAML mapping in file order; keys are scalars and differ (what did not has been reported and left out)."""
+
+    source: Source
+    start: int
+    end: int
+    entries: tuple[tuple[Scalar, Node], ...]
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, or None when it is not there."""
+        return next((node for name, node in self.entries if name.value == key), None)
+
+
+Node: TypeAlias = Scalar | Listing | Mapping
+
+
+class Faults:
+    """Collects what is wrong, so that a reader can go on after each fault."""
+
+    def __init__(self) -> None:
+        self._found: list[Fault] = []
+
+    def add(
+        self,
+        node: Node,
+        message: str,
+        *,
+        offset: int | None = None,
+        text: str | None = None,
+        suggestion: str | None = None,
+        severity: Severity = "error",
+    ) -> None:
+        """Report a node; `offset` (into a scalar's value) and `text` narrow the place down."""
+        index = node.index_of(offset) if offset is not None and isinstance(node, Scalar) else node.start
+        shown = node.source.text[node.start : node.end].partition("\n")[0] if text is None else text
+        self.include(node.source.fault(index, message, text=shown, suggestion=suggestion, severity=severity))
+
+    def include(self, *faults: Fault) -> None:
+        """Take in faults made elsewhere."""
+        self._found.extend(faults)
+
+    def in_order(self) -> list[Fault]:
+        """Every fault once, in order of file and place."""
+        return sorted(set(self._found), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
+
+
+def _plain_meaning(value: str) -> str | int | float | bool | None:
+    if value in _NULLS:
+        return None
+    if value in _FLAGS:
+        return value[0] in "tT"
+    if _INTEGER.fullmatch(value):
+        return int(value, 0) if value[:2] in ("0x", "0o") else int(value)
+    if _FLOAT.fullmatch(value):
+        return float(value.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return value

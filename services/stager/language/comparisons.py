@@ -1,0 +1,124 @@
+"""Comparisons and membership: which types may meet, and where a duration that moves may stand (LANGUAGE.md 3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lark import Token, Tree
+
+from services.stager.language.definition import (
+    Arithmetic,
+    Compare,
+    Constant,
+    Expression,
+    InStage,
+    Kind,
+    Membership,
+    Since,
+)
+from services.stager.language.judge import Judge, Part
+from services.stager.language.kinds import ORDERED, SAID, agree
+from services.stager.language.literals import MILLION, is_quantity, read_time
+
+_OPERATORS: dict[str, Literal["==", "!=", "<", "<=", ">", ">="]] = {
+    "==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
+}  # fmt: skip
+
+
+def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
+    """The node of `a >= b`, or None when the two may not be compared."""
+    left_part, sign, right_part = tree.children
+    left, right = judge.value(left_part), judge.value(right_part)
+    if left is None or right is None:
+        return None
+    operator = _OPERATORS[judge.said(sign)]
+    if isinstance(left, Since | InStage):
+        fits = _fits_moving(judge, left_part, other_part=right_part, other=right)
+    elif isinstance(right, Since | InStage):
+        fits = _fits_moving(judge, right_part, other_part=left_part, other=left)
+    else:
+        fits = _fits(judge, tree, left=left, right=right)
+    return Compare(operator, left, right) if fits else None
+
+
+def _fits_moving(judge: Judge, moving_part: Part, *, other_part: Part, other: Expression) -> bool:
+    """Only against a constant can the next instant at which the answer changes be computed."""
+    if isinstance(other, Constant) and other.kind is Kind.DURATION:
+        return True
+    moving = judge.said(moving_part)
+    if isinstance(other, Constant) and other.kind is Kind.NUMBER:
+        message = f"`{moving}` is a duration, and a duration needs a unit (ms, s, m, h, d, w)"
+        judge.report(other_part, message, suggestion=_with_unit(other))
+    elif isinstance(other, Constant):
+        judge.report(other_part, f"`{moving}` is a duration, but this is {SAID[other.kind]}")
+    else:
+        judge.report(
+            other_part, f"`{moving}` moves with time: it may only be compared with a constant duration (`90d`)"
+        )
+    return False
+
+
+def _with_unit(number: Constant) -> str | None:
+    assert isinstance(number.value, int)
+    return f"{number.value // MILLION}d" if number.value % MILLION == 0 else None
+
+
+def _fits(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> bool:
+    left_part, sign, right_part = tree.children
+    operator = judge.said(sign)
+    if not agree(left=left.kind, right=right.kind):
+        message = f"`{operator}` compares {SAID[left.kind]} with {SAID[right.kind]}, which never are the same"
+        part = left_part if isinstance(left, Constant) else right_part
+        judge.report(part, message, suggestion=_meant(judge, tree, left=left, right=right))
+        return False
+    if operator in ("==", "!="):
+        return True
+    for part, node in ((left_part, left), (right_part, right)):
+        if node.kind is not Kind.ANY and node.kind not in ORDERED:
+            judge.report(part, f"`{operator}` needs an order, and {SAID[node.kind]} has none")
+            return False
+    return True
+
+
+def _meant(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> str | None:
+    """What the two sides would look like with one type, where that is plain to see."""
+    left_part, _, right_part = tree.children
+    for part, node, other in ((left_part, left, right), (right_part, right, left)):
+        if isinstance(node, Constant) and isinstance(node.value, str):
+            if other.kind is Kind.TIME and read_time(node.value) is not None:
+                return f'date("{node.value}")'
+            if other.kind in (Kind.NUMBER, Kind.DURATION) and is_quantity(node.value):
+                return node.value
+        if node.kind is Kind.TIME and isinstance(other, Constant) and other.kind is Kind.DURATION:
+            return f"since({judge.said(part)})"
+    return None
+
+
+def check_membership(judge: Judge, tree: Tree[Token]) -> Expression | None:
+    """The node of `a in [..]` or `a not in [..]`, or None when an item is no literal or cannot fit."""
+    item_part, list_part = tree.children[0], tree.children[-1]
+    assert isinstance(list_part, Tree)
+    item = judge.still(item_part)
+    options = [_option(judge, part, item=item) for part in list_part.children]
+    found = tuple(option for option in options if option is not None)
+    if item is None or len(found) < len(options):
+        return None
+    return Membership(item, found, negated=tree.data == "not_member")
+
+
+def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | None:
+    node = judge.still(part)
+    if node is None:
+        return None
+    if not isinstance(node, Constant):
+        why = "this arithmetic has no result" if _is_all_literal(node) else "this is none"
+        judge.report(part, f"the items of a list are literals (numbers, texts, flags, durations, dates); {why}")
+        return None
+    if item is not None and not agree(left=item.kind, right=node.kind):
+        judge.report(part, f"this is {SAID[node.kind]}, but what is looked for is {SAID[item.kind]}")
+        return None
+    return node
+
+
+def _is_all_literal(node: Expression) -> bool:
+    return isinstance(node, Arithmetic) and all(isinstance(side, Constant) for side in (node.left, node.right))

@@ -1,0 +1,229 @@
+"""From an expression's text to checked nodes (LANGUAGE.md 3): names, types, limits. Must not know files or YAML.
+
+Every problem of a text is reported at once where the grammar holds; a part that is wrong has no node, and what stands
+around it is then judged no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from lark import Token, Tree
+
+from services.stager.language.calls import check_call
+from services.stager.language.comparisons import check_comparison, check_membership
+from services.stager.language.definition import (
+    Arithmetic,
+    Constant,
+    Expression,
+    InStage,
+    Kind,
+    Logic,
+    Negate,
+    Not,
+    Since,
+)
+from services.stager.language.grammar import NotAnExpression, Problem, parse
+from services.stager.language.judge import Part, present, span
+from services.stager.language.kinds import SAID, arithmetic_kind, may_be, negated_kind
+from services.stager.language.literals import Operator, Unreadable, combine, is_quantity, read_quantity, read_quoted
+from services.stager.language.scope import Scope, Unknown, resolve
+from services.stager.language.walk import parts_of
+
+DEPTH_MAX = 200  # nodes inside one another: more than 20 parentheses can need, and far from Python's own limit of 1,000
+
+_OPERATORS: dict[str, Operator] = {"+": "+", "-": "-", "*": "*", "/": "/"}
+
+
+def check_truth(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:
+    """The condition that a text says, or None with what is wrong with it, in order of place."""
+    try:
+        tree = parse(text)
+    except NotAnExpression as error:
+        return None, [error.problem]
+    checker = Checker(text, scope)
+    expression = checker.truth(tree)
+    if expression is not None and _depth(expression) > DEPTH_MAX:
+        checker.report(tree, f"this expression is too long a chain: more than {DEPTH_MAX} operations on one another")
+    problems = sorted(checker.problems, key=lambda problem: problem.offset)
+    return (None if problems else expression), problems
+
+
+def check_name(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:
+    """The metric or trait that a text names and nothing more, or None with what is wrong with it."""
+    try:
+        tree = parse(text)
+    except NotAnExpression as error:
+        return None, [error.problem]
+    checker = Checker(text, scope)
+    if tree.data != "name":
+        checker.report(tree, "a metric or a trait is expected here, as in `orders` or `traits.plan`")
+        return None, checker.problems
+    return checker.name(tree), checker.problems
+
+
+class Checker:
+    """One walk over one tree. Its depth follows parentheses and calls, which the grammar bounds."""
+
+    def __init__(self, text: str, scope: Scope) -> None:
+        self.problems: list[Problem] = []
+        self.scope = scope
+        self._text = text
+
+    def report(self, part: Part, message: str, *, suggestion: str | None = None) -> None:
+        """Add a problem with this part of the text."""
+        start, end = span(part)
+        self.problems.append(Problem(start, self._text[start:end], message, suggestion))
+
+    def said(self, part: Part) -> str:
+        """The part as it was written."""
+        start, end = span(part)
+        return self._text[start:end]
+
+    def truth(self, part: Part) -> Expression | None:
+        """The node of a part of which a truth is wanted."""
+        node = self.still(part)
+        if node is None or may_be(node.kind, Kind.FLAG):
+            return node
+        self.report(part, f"a condition is expected here (something true or false), but this is {SAID[node.kind]}")
+        return None
+
+    def still(self, part: Part) -> Expression | None:
+        """The node of a part that may not be a duration which moves with time."""
+        node = self.value(part)
+        if not isinstance(node, Since | InStage):
+            return node
+        self.report(part, f"`{self.said(part)}` moves with time: it may only be compared with a duration such as `90d`")
+        return None
+
+    def value(self, part: Part) -> Expression | None:
+        """The node of any part, or None when something in it is wrong (and has been reported)."""
+        assert isinstance(part, Tree), "every value is a rule of the grammar"
+        return _RULES[str(part.data)](self, part)
+
+    def logic(self, tree: Tree[Token]) -> Expression | None:
+        """`and` or `or`; what is joined by the same word is one node."""
+        operator: Literal["and", "or"] = "or" if tree.data == "either" else "and"
+        operands = present([self.truth(child) for child in tree.children])
+        if operands is None:
+            return None
+        flat: list[Expression] = []
+        for operand in operands:
+            if isinstance(operand, Logic) and operand.operator == operator:
+                flat.extend(operand.operands)
+            else:
+                flat.append(operand)
+        return Logic(operator, tuple(flat))
+
+    def negation(self, tree: Tree[Token]) -> Expression | None:
+        """`not`, once or twice: three in a row are one."""
+        node = self.truth(tree.children[-1])
+        for _ in range(_odd_or_even(len(tree.children) - 1)):
+            node = Not(node) if node is not None else None
+        return node
+
+    def chain(self, tree: Tree[Token]) -> Expression | None:
+        """`a + b - c` or `a * b / c`, from left to right."""
+        node = self.still(tree.children[0])
+        for place in range(1, len(tree.children), 2):
+            right = self.still(tree.children[place + 1])
+            if node is None or right is None:
+                node = None
+                continue
+            node = self._arithmetic(tree.children[place], left=node, right=right)
+        return node
+
+    def _arithmetic(self, sign: Part, *, left: Expression, right: Expression) -> Expression | None:
+        operator = _OPERATORS[self.said(sign)]
+        kind = arithmetic_kind(operator, left=left.kind, right=right.kind)
+        if kind is None:
+            self.report(sign, f"`{operator}` does not work between {SAID[left.kind]} and {SAID[right.kind]}")
+            return None
+        if isinstance(left, Constant) and isinstance(right, Constant):
+            worked_out = combine(operator, left, right, kind=kind)
+            if worked_out is not None:
+                return worked_out
+        return Arithmetic(operator, left, right, kind)
+
+    def negative(self, tree: Tree[Token]) -> Expression | None:
+        """Unary minus, once or twice: three in a row are one."""
+        node = self.still(tree.children[-1])
+        if node is None:
+            return None
+        kind = negated_kind(node.kind)
+        if kind is None:
+            self.report(tree, f"a minus does not work before {SAID[node.kind]}")
+            return None
+        for _ in range(_odd_or_even(len(tree.children) - 1)):
+            node = _negated(node, kind)
+        return node
+
+    def quantity(self, tree: Tree[Token]) -> Expression | None:
+        """A number or a duration."""
+        return self._read(tree, read_quantity)
+
+    def text(self, tree: Tree[Token]) -> Expression | None:
+        """A text in quotes."""
+        return self._read(tree, lambda written: Constant(read_quoted(written), Kind.TEXT))
+
+    def _read(self, tree: Tree[Token], read: Callable[[str], Constant]) -> Constant | None:
+        try:
+            return read(self.said(tree))
+        except Unreadable as error:
+            lower = self.said(tree).lower()
+            self.report(tree, str(error), suggestion=lower if tree.data == "quantity" and is_quantity(lower) else None)
+            return None
+
+    def flag(self, tree: Tree[Token]) -> Expression:
+        """`true` or `false`."""
+        return Constant(tree.data == "true", Kind.FLAG)
+
+    def name(self, tree: Tree[Token]) -> Expression | None:
+        """A metric, a trait or a property."""
+        tokens = [str(token) for token in tree.children]
+        quoted = frozenset(place for place, token in enumerate(tokens) if token.startswith("`"))
+        found = resolve([token.strip("`") for token in tokens], self.scope, quoted=quoted)
+        if isinstance(found, Unknown):
+            self.report(tree, found.message, suggestion=found.suggestion)
+            return None
+        return found
+
+
+_RULES: dict[str, Callable[[Checker, Tree[Token]], Expression | None]] = {
+    "either": Checker.logic,
+    "both": Checker.logic,
+    "negation": Checker.negation,
+    "compare": check_comparison,
+    "member": check_membership,
+    "not_member": check_membership,
+    "sum": Checker.chain,
+    "product": Checker.chain,
+    "negative": Checker.negative,
+    "quantity": Checker.quantity,
+    "text": Checker.text,
+    "true": Checker.flag,
+    "false": Checker.flag,
+    "name": Checker.name,
+    "call": check_call,
+}
+
+
+def _negated(node: Expression, kind: Kind) -> Expression:
+    if isinstance(node, Constant) and not isinstance(node.value, str):
+        return Constant(-node.value, kind)
+    return Negate(node, kind)
+
+
+def _odd_or_even(times: int) -> int:
+    """1 or 2 (0 for none): a third `not` or minus undoes the second exactly, also where something is missing."""
+    return 2 - times % 2 if times else 0
+
+
+def _depth(expression: Expression) -> int:
+    deepest, waiting = 0, [(expression, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting.extend((part, depth + 1) for part in parts_of(node))
+    return deepest

@@ -1,0 +1,170 @@
+"""One mapping of a lifecycle file, read key by key; whatever does not fit is reported with its place."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from services.stager.language.definition import Expression
+from services.stager.language.expression import check_truth
+from services.stager.language.grammar import Problem
+from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time
+from services.stager.language.scope import Scope
+from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
+from shared.document_reader import FLOW_HINT
+
+WHOLE_MAX = 10_000  # of periods, calendar periods back, lingers: far beyond use, and harmless to write out
+
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
+METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+_FLAGS_MEANT = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+_SAID = {bool: "a flag", int: "a number", float: "a number"}
+
+
+class Fields:
+    """The keys of one mapping. Each reading returns None when the key is absent or (then reported) wrong."""
+
+    def __init__(self, mapping: Mapping, faults: Faults, *, what: str, known: Sequence[str]) -> None:
+        self.mapping = mapping
+        self.faults = faults
+        for key, _ in mapping.entries:
+            if key.value not in known:
+                suggestion = nearest(key.value, known)
+                faults.add(key, f"{what} has no key `{key.value}`", text=key.value, suggestion=suggestion)
+
+    def __contains__(self, key: str) -> bool:
+        return any(name.value == key for name, _ in self.mapping.entries)
+
+    def key(self, name: str) -> Node:
+        """The place of a key that is there; the mapping's own when it is not."""
+        return next((key for key, _ in self.mapping.entries if key.value == name), self.mapping)
+
+    def node(self, key: str) -> Node | None:
+        """The value of a key; a key with nothing after it is reported."""
+        node = self.mapping.get(key)
+        if isinstance(node, Scalar) and node.style == "" and node.value == "":
+            self.faults.add(self.key(key), f"nothing stands after `{key}:`", text=key)
+            return None
+        return node
+
+    def text(self, key: str) -> str | None:
+        """A text."""
+        node = self.node(key)
+        return read_text_node(node, self.faults, what=f"`{key}`") if node is not None else None
+
+    def flag(self, key: str) -> bool | None:
+        """`true` or `false`."""
+        node = self.node(key)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and isinstance(node.meaning, bool):
+            return node.meaning
+        meant = _FLAGS_MEANT.get(node.value.lower()) if isinstance(node, Scalar) else None
+        self.faults.add(node, f"`{key}` is either `true` or `false`", suggestion=meant)
+        return None
+
+    def whole(self, key: str, *, least: int) -> int | None:
+        """A whole number from `least` to WHOLE_MAX."""
+        node = self.node(key)
+        if node is None:
+            return None
+        meaning = node.meaning if isinstance(node, Scalar) else None
+        if isinstance(meaning, int) and not isinstance(meaning, bool) and least <= meaning <= WHOLE_MAX:
+            return meaning
+        self.faults.add(node, f"`{key}` is a whole number from {least} to {WHOLE_MAX:,}")
+        return None
+
+    def duration(self, key: str) -> int | None:
+        """A duration above zero, in milliseconds."""
+        node = self.node(key)
+        return read_duration_node(node, self.faults, what=f"`{key}`") if node is not None else None
+
+    def condition(self, key: str, scope: Scope) -> Expression | None:
+        """An expression that is true or false."""
+        node = self.node(key)
+        if node is None:
+            return None
+        if not isinstance(node, Scalar):
+            self.faults.add(node, f"`{key}` is an expression: put it in quotes, or on a line of its own")
+            return None
+        expression, problems = check_truth(node.value, scope)
+        report_problems(node, problems, self.faults)
+        return expression
+
+
+def report_problems(node: Scalar, problems: Sequence[Problem], faults: Faults) -> None:
+    """Report what is wrong with the expression that stands in a scalar, each at its own place."""
+    for problem in problems:
+        message = problem.message
+        if problem.is_syntax and node.style == "":
+            message += _cut_by_yaml(node)
+        faults.add(node, message, offset=problem.offset, text=problem.text, suggestion=problem.suggestion)
+
+
+def _cut_by_yaml(node: Scalar) -> str:
+    """YAML may have ended a plain scalar before its writer meant it to."""
+    rest = node.source.text[node.end : node.end + 80].partition("\n")[0]
+    if node.in_flow and rest.lstrip()[:1] in (",", "[", "]", "{"):
+        return f" ({FLOW_HINT})"
+    if re.match(r"[ \t]+#", rest):
+        return " (in YAML ` #` begins a comment: put the expression in quotes)"
+    return ""
+
+
+def read_text_node(node: Node, faults: Faults, *, what: str) -> str | None:
+    """The text of a node; a number or flag that YAML sees in a plain scalar is reported."""
+    if not isinstance(node, Scalar):
+        faults.add(node, f"{what} is a single text")
+        return None
+    meaning = node.meaning
+    if isinstance(meaning, str) and meaning.strip():
+        return meaning
+    if meaning is None or isinstance(meaning, str):
+        faults.add(node, f"{what} is empty")
+    else:
+        faults.add(node, f"{what} is a text, but YAML takes this for {_SAID[type(meaning)]}: put it in quotes")
+    return None
+
+
+def read_name(node: Node, faults: Faults, *, what: str, pattern: re.Pattern[str] = NAME) -> str | None:
+    """The name of a lifecycle, segment, stage or metric."""
+    text = read_text_node(node, faults, what=what)
+    if text is None or pattern.fullmatch(text):
+        return text
+    signs = "a to z, 0 to 9 and _" if pattern is METRIC_NAME else "a to z, 0 to 9, _ and -"
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    wished = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
+    message = f"{what} begins with a letter from a to z and has only {signs}"
+    faults.add(node, message, suggestion=wished if pattern.fullmatch(wished) else None)
+    return None
+
+
+def read_duration_node(node: Node, faults: Faults, *, what: str) -> int | None:
+    """A duration above zero, in milliseconds."""
+    if not isinstance(node, Scalar):
+        faults.add(node, f"{what} is a duration, as in `90d` or `1h30m`")
+        return None
+    try:
+        duration = read_duration(node.value)
+    except Unreadable as error:
+        faults.add(node, f"{what}: {error}", suggestion=nearest_duration(node.value))
+        return None
+    if duration == 0:
+        faults.add(node, f"{what} is above zero")
+        return None
+    return duration
+
+
+def read_time_node(node: Node, faults: Faults, *, what: str) -> int | None:
+    """An instant as `date()` reads it, in milliseconds."""
+    at = read_time(node.value) if isinstance(node, Scalar) else None
+    if at is None:
+        faults.add(node, f"{what} is a time: write `2026-01-31` or `2026-01-31T10:20:30Z`")
+    return at
+
+
+def items_of(node: Node) -> tuple[Node, ...]:
+    """The items of a list, or the node itself where one may stand for a list of one."""
+    return node.items if isinstance(node, Listing) else (node,)

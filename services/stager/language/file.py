@@ -1,0 +1,128 @@
+"""Lifecycle files in, checked definitions and every fault out: the door of this room.
+
+Nothing in a file makes this raise; what is wrong is a `Fault` with its place, all of them at once, in order of place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.stager.language.definition import Lifecycle
+from services.stager.language.lifecycle import read_lifecycle, warn_of_unused
+from shared.document import Fault, Faults, Mapping, Node, nearest
+from shared.document_reader import read_file, read_text
+
+SUFFIXES = (".yaml", ".yml")
+
+_KINDS = ("lifecycle", "segment", "campaign")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What some files say. `lifecycles` are those of files and documents without an error, by name (code points).
+
+    `faults` are errors and warnings in order of place; use the lifecycles only where `errors` is empty.
+    """
+
+    lifecycles: tuple[Lifecycle, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """The faults that are no mere warnings."""
+        return tuple(fault for fault in self.faults if fault.severity == "error")
+
+
+def load_text(text: str, *, file: str) -> Loaded:
+    """The lifecycles and segments of one YAML text; `file` is the name that faults show."""
+    return _load([read_text(text, file=file)])
+
+
+def load_paths(paths: Sequence[Path]) -> Loaded:
+    """The lifecycles and segments of files and of folders' `*.yaml` and `*.yml` (not deeper), each file once."""
+    return _load(read_file(path) for path in files_of(paths))
+
+
+def check_paths(paths: Sequence[Path]) -> tuple[Fault, ...]:
+    """What is wrong with these files and folders as lifecycles; campaigns in them are passed over."""
+    return load_paths(paths).faults
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """The files that paths mean, in order: a folder stands for its `*.yaml` and `*.yml`, sorted, not deeper."""
+    files: dict[Path, Path] = {}
+    for path in paths:
+        for file in _inside(path) if path.is_dir() else [path]:
+            files.setdefault(file.resolve(), file)
+    return list(files.values())
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    except OSError:
+        return [folder]  # reading it as a file says what is wrong
+
+
+def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> Loaded:
+    collected: list[Fault] = []
+    lifecycles: dict[str, Lifecycle] = {}
+    places: dict[str, str] = {}
+    for documents, syntax in files:
+        faults = Faults()
+        faults.include(*syntax)
+        for document in documents:
+            lifecycle = _read(document, faults, places)
+            if lifecycle is not None and not syntax:
+                lifecycles[lifecycle.name] = lifecycle
+        collected.extend(faults.in_order())
+    return Loaded(tuple(lifecycles[name] for name in sorted(lifecycles)), tuple(collected))
+
+
+def _read(document: Node, faults: Faults, places: dict[str, str]) -> Lifecycle | None:
+    """One document's lifecycle, None for a campaign's or when something is wrong with it."""
+    if not isinstance(document, Mapping):
+        faults.add(document, "a document begins with `lifecycle: NAME` or `segment: NAME`")
+        return None
+    kinds = [key for key, _ in document.entries if key.value in _KINDS]
+    if [key.value for key in kinds] == ["campaign"]:
+        return None
+    if len(kinds) != 1:
+        _report_kind(document, faults)
+        return None
+    own = Faults()
+    lifecycle = read_lifecycle(document, own)
+    _check_unique(document, kinds[0].value, own, places)
+    has_errors = any(fault.severity == "error" for fault in own.in_order())
+    if not has_errors:
+        warn_of_unused(document, lifecycle, own)
+    faults.include(*own.in_order())
+    return None if has_errors else lifecycle
+
+
+def _report_kind(document: Mapping, faults: Faults) -> None:
+    kinds = [key for key, _ in document.entries if key.value in _KINDS]
+    if kinds:
+        said = " and ".join(f"`{key.value}`" for key in kinds)
+        faults.add(kinds[1], f"a document is one thing, but this is {said}", text=kinds[1].value)
+        return
+    for key, _ in document.entries:
+        if near := nearest(key.value, _KINDS):
+            faults.add(key, f"a document has no key `{key.value}`", text=key.value, suggestion=near)
+            return
+    faults.add(document, "a document begins with `lifecycle: NAME` or `segment: NAME`")
+
+
+def _check_unique(document: Mapping, kind: str, faults: Faults, places: dict[str, str]) -> None:
+    """Lifecycles and segments share one name space, over all files."""
+    node = document.get(kind)
+    name = getattr(node, "value", "")
+    if node is None or not name:
+        return
+    if name in places:
+        faults.add(node, f"the name `{name}` is taken already, in {places[name]}", text=name)
+        return
+    place = node.source.fault(node.start, "")
+    places[name] = f"{place.file}, line {place.line}"

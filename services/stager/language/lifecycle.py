@@ -1,0 +1,111 @@
+"""One document of a file: a lifecycle or a segment (LANGUAGE.md 1), from YAML nodes to a checked `Lifecycle`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+
+from services.stager.language.definition import Carried, Kind, Lifecycle, MetricValue, Stage, TraitValue
+from services.stager.language.expression import check_name
+from services.stager.language.fields import Fields, read_name, report_problems
+from services.stager.language.metric import read_metrics
+from services.stager.language.scope import Scope
+from services.stager.language.stage import read_description, read_stage, read_stages
+from services.stager.language.version import version_of
+from services.stager.language.walk import metrics_named
+from shared.document import Faults, Listing, Mapping, Scalar, nearest
+
+LIFECYCLE_KEYS = ("lifecycle", "metrics", "stages", "forward_only", "zone", "carry", "description")
+SEGMENT_KEYS = (
+    "segment", "metrics", "when", "until", "re_enter", "min_stay", "linger", "zone", "carry", "description",
+)  # fmt: skip
+OUT, IN = "out", "in"
+
+
+def read_lifecycle(document: Mapping, faults: Faults) -> Lifecycle:
+    """The lifecycle of a document that begins with `lifecycle` or `segment`. It is right when no error is reported."""
+    is_segment = document.get("segment") is not None
+    what, known = ("segment", SEGMENT_KEYS) if is_segment else ("lifecycle", LIFECYCLE_KEYS)
+    fields = Fields(document, faults, what=f"a {what}", known=known)
+    zone = _zone(fields)
+    node = document.get("metrics")
+    has_metrics = node is not None and not (isinstance(node, Scalar) and node.meaning is None)
+    metrics, kinds = read_metrics(node, faults, zone=zone) if node is not None and has_metrics else ((), {})
+    forward_only = bool(fields.flag("forward_only"))
+    scope = Scope(kinds)
+    stages = _segment_stages(fields, scope) if is_segment else _stages(fields, scope, forward_only=forward_only)
+    name_node = fields.node(what)
+    lifecycle = Lifecycle(
+        name=(read_name(name_node, faults, what=f"a {what}'s name") or "") if name_node is not None else "",
+        stages=stages,
+        metrics=metrics,
+        segment=is_segment,
+        forward_only=forward_only,
+        carry=_carry(fields, kinds),
+        has_carry="carry" in fields,
+        description=read_description(fields),
+    )
+    return replace(lifecycle, version=version_of(lifecycle))
+
+
+def warn_of_unused(document: Mapping, lifecycle: Lifecycle, faults: Faults) -> None:
+    """A warning for every metric that nothing reads."""
+    conditions = [condition for stage in lifecycle.stages for condition in (stage.when, stage.until)]
+    used = metrics_named(*conditions, *(carried.value for carried in lifecycle.carry))
+    metrics = document.get("metrics")
+    for key, _ in metrics.entries if isinstance(metrics, Mapping) else ():
+        if key.value not in used:
+            faults.add(key, f"nothing reads the metric `{key.value}`", text=key.value, severity="warning")
+
+
+def _stages(fields: Fields, scope: Scope, *, forward_only: bool) -> tuple[Stage, ...]:
+    node = fields.node("stages")
+    if node is None:
+        if "stages" not in fields:
+            fields.faults.add(fields.key("lifecycle"), "a lifecycle needs `stages`")
+        return ()
+    return read_stages(node, fields.faults, scope=scope, forward_only=forward_only)
+
+
+def _segment_stages(fields: Fields, scope: Scope) -> tuple[Stage, ...]:
+    if "when" not in fields:
+        fields.faults.add(fields.key("segment"), "a segment needs `when`: who belongs to it")
+    return (Stage(OUT), replace(read_stage(fields, name=IN, scope=scope), description=""))
+
+
+def _zone(fields: Fields) -> str:
+    zone = fields.text("zone")
+    if zone is None or zone in zones():
+        return zone or "UTC"
+    node = fields.mapping.get("zone") or fields.mapping
+    message = f"there is no time zone `{zone}`; zones are named as in `Europe/Berlin`"
+    fields.faults.add(node, message, suggestion=nearest(zone, zones()))
+    return "UTC"
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The names of all IANA time zones, from the tzdata package: the same on every machine."""
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
+
+
+def _carry(fields: Fields, kinds: dict[str, Kind]) -> tuple[Carried, ...]:
+    node = fields.node("carry")
+    if node is None:
+        return ()
+    if not isinstance(node, Listing):
+        fields.faults.add(node, "`carry` is a list, as in `[traits.email, orders]`")
+        return ()
+    carried: dict[str, Carried] = {}
+    for item in node.items:
+        if not isinstance(item, Scalar):
+            fields.faults.add(item, "`carry` names metrics and traits, as in `[traits.email, orders]`")
+            continue
+        value, problems = check_name(item.value, Scope(kinds))
+        report_problems(item, problems, fields.faults)
+        if item.value in carried:
+            fields.faults.add(item, f"`{item.value}` is carried already")
+        if isinstance(value, MetricValue | TraitValue):
+            carried[item.value] = Carried(item.value, value)
+    return tuple(carried.values())

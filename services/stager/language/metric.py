@@ -1,0 +1,185 @@
+"""Metrics of a file (LANGUAGE.md 2): from `{count: Order Completed, within: 90d}` to a `Metric`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from services.stager.language.definition import EventNames, Kind, Metric, MetricFunction
+from services.stager.language.fields import METRIC_NAME, Fields, items_of, read_name, read_text_node
+from services.stager.language.scope import WHERE
+from services.stager.language.window import WINDOW_KEYS, read_window
+from shared.document import Faults, Listing, Mapping, Node, nearest
+from shared.event import RESERVED_NAMES
+
+METRICS_MAX = 200  # LANGUAGE.md 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How one function is written. `of`: its own key names a property, and `of` the events."""
+
+    kind: Kind
+    of: bool = False
+    options: tuple[str, ...] = ("where",)
+
+
+_WINDOWED = ("where", *WINDOW_KEYS)
+_FORMS: dict[MetricFunction, _Form] = {
+    "count": _Form(Kind.NUMBER, options=_WINDOWED),
+    "sum": _Form(Kind.NUMBER, of=True, options=_WINDOWED),
+    "avg": _Form(Kind.NUMBER, of=True, options=_WINDOWED),
+    "min": _Form(Kind.NUMBER, of=True, options=_WINDOWED),
+    "max": _Form(Kind.NUMBER, of=True, options=_WINDOWED),
+    "distinct": _Form(Kind.NUMBER, of=True, options=_WINDOWED),
+    "first": _Form(Kind.TIME),
+    "last": _Form(Kind.TIME),
+    "latest": _Form(Kind.ANY, of=True),
+    "changed": _Form(Kind.TIME, options=()),
+    "days": _Form(Kind.NUMBER, options=_WINDOWED),
+    "regular": _Form(Kind.NUMBER, options=("where", "period", "periods", "at_least")),
+    "sequence": _Form(Kind.TIME, options=("where", "within")),
+}
+_OPTIONS = ("of", "where", *WINDOW_KEYS, "period", "periods", "at_least")
+
+
+def read_metrics(node: Node, faults: Faults, *, zone: str) -> tuple[tuple[Metric, ...], dict[str, Kind]]:
+    """The metrics that are right, and the type of every one that is named: ANY for a wrong one, so that its name is
+    known all the same.
+    """
+    if not isinstance(node, Mapping):
+        faults.add(node, "`metrics` holds lines such as `orders: {count: Order Completed}`")
+        return (), {}
+    if len(node.entries) > METRICS_MAX:
+        faults.add(node.entries[METRICS_MAX][0], f"a file has at most {METRICS_MAX} metrics")
+    metrics, kinds = [], {}
+    for key, value in node.entries:
+        kinds[key.value] = Kind.ANY
+        name = read_name(key, faults, what="a metric's name", pattern=METRIC_NAME)
+        metric = _read_metric(value, faults, name=name or "", zone=zone)
+        if metric is not None:
+            kinds[key.value] = metric.kind
+            metrics.append(metric)
+    return tuple(metrics), kinds
+
+
+def _read_metric(node: Node, faults: Faults, *, name: str, zone: str) -> Metric | None:
+    if not isinstance(node, Mapping):
+        faults.add(node, "a metric is written like `{count: Order Completed, within: 90d}`")
+        return None
+    written: list[MetricFunction] = [function for function in _FORMS if node.get(function) is not None]
+    if len(written) != 1:
+        _report_function(node, faults, written=written)
+        return None
+    (function,) = written
+    form = _FORMS[function]
+    known = (function, *(("of",) if form.of else ()), *form.options)
+    _report_misplaced(node, faults, function=function, known=known)
+    fields = Fields(node, faults, what=f"`{function}`", known=(*known, *_OPTIONS))
+    metric = _with_events(Metric(name, function, form.kind), fields, form=form)
+    metric = replace(metric, where=fields.condition("where", WHERE)) if "where" in known else metric
+    return _with_options(metric, fields, zone=zone)
+
+
+def _report_function(node: Mapping, faults: Faults, *, written: list[MetricFunction]) -> None:
+    if written:
+        faults.add(node, f"a metric has one function, but these are {' and '.join(f'`{word}`' for word in written)}")
+        return
+    for key, _ in node.entries:
+        if key.value not in _OPTIONS and (near := nearest(key.value, _FORMS)):
+            faults.add(key, f"there is no metric function `{key.value}`", suggestion=near)
+            return
+    faults.add(node, f"a metric needs a function: {', '.join(_FORMS)}")
+
+
+def _report_misplaced(node: Mapping, faults: Faults, *, function: str, known: tuple[str, ...]) -> None:
+    for key, _ in node.entries:
+        if key.value in _OPTIONS and key.value not in known:
+            faults.add(key, f"`{key.value}` does not fit `{function}`")
+
+
+def _with_events(metric: Metric, fields: Fields, *, form: _Form) -> Metric:
+    """The metric with its events and its path. What is wrong is reported and left out."""
+    node = fields.node(metric.function)
+    if node is None:
+        return metric
+    if metric.function == "changed":
+        return replace(metric, path=_trait_path(node, fields.faults))
+    if metric.function == "sequence":
+        return replace(metric, steps=_steps(node, fields.faults))
+    if not form.of:
+        return replace(metric, steps=(read_events(node, fields.faults),))
+    events = fields.node("of")
+    if "of" not in fields:
+        fields.faults.add(
+            fields.key(metric.function), f"`{metric.function}` needs `of`: the event, or a list of events"
+        )
+    steps = (read_events(events, fields.faults),) if events is not None else ()
+    return replace(metric, path=_path(node, fields.faults, what=f"`{metric.function}`"), steps=steps)
+
+
+def _steps(node: Node, faults: Faults) -> tuple[EventNames, ...]:
+    if not isinstance(node, Listing) or not node.items:
+        faults.add(node, "`sequence` is a list of events, as in `[Cart Viewed, Order Completed]`")
+        return ()
+    return tuple(read_events(step, faults) for step in node.items)
+
+
+def read_events(node: Node, faults: Faults) -> EventNames:
+    """The names of an event, of a list of events, or None for `"*"`."""
+    items = items_of(node)
+    if not items:
+        faults.add(node, "the list of events is empty")
+    names = {name for item in items if (name := read_text_node(item, faults, what="an event's name")) is not None}
+    if names == {"*"} and not isinstance(node, Listing):
+        return None
+    for item, name in ((item, getattr(item, "value", "")) for item in items):
+        if name == "*":
+            faults.add(item, '`"*"` means any event and stands alone, not in a list')
+        elif name.startswith("$") and name not in RESERVED_NAMES.values():
+            message = "only $page, $screen, $identify and $group begin with `$`"
+            faults.add(item, message, suggestion=nearest(name, RESERVED_NAMES.values()))
+    return frozenset(names)
+
+
+def _path(node: Node, faults: Faults, *, what: str) -> tuple[str, ...]:
+    text = read_text_node(node, faults, what=what)
+    if text is None:
+        return ()
+    path = tuple(text.split("."))
+    if not all(path):
+        faults.add(node, "a dot stands between two names, as in `cart.total`")
+    return path
+
+
+def _trait_path(node: Node, faults: Faults) -> tuple[str, ...]:
+    first, *path = _path(node, faults, what="`changed`") or ("traits", "")
+    if first != "traits" or not path:
+        text = getattr(node, "value", "")
+        suggestion = f"traits.{text}" if text and first != "traits" else None
+        faults.add(node, "`changed` names a trait, as in `traits.plan`", suggestion=suggestion)
+    return tuple(path)
+
+
+def _with_options(metric: Metric, fields: Fields, *, zone: str) -> Metric:
+    if metric.function == "regular":
+        return _with_periods(metric, fields)
+    if metric.function == "sequence":
+        return replace(metric, within_ms=fields.duration("within"))
+    if "calendar" not in _FORMS[metric.function].options:
+        return metric
+    window = read_window(fields)
+    counts_days = metric.function == "days" or fields.mapping.get("calendar") is not None
+    return replace(metric, window=window, zone=zone if counts_days else None)
+
+
+def _with_periods(metric: Metric, fields: Fields) -> Metric:
+    for key in ("period", "periods"):
+        if key not in fields:
+            fields.faults.add(fields.key("regular"), f"`regular` needs `{key}`")
+    at_least = fields.whole("at_least", least=1)
+    return replace(
+        metric,
+        period_ms=fields.duration("period") or 0,
+        periods=fields.whole("periods", least=1) or 0,
+        at_least=1 if at_least is None else at_least,
+    )

@@ -1,0 +1,79 @@
+"""Which names an expression may use, and what each stands for (LANGUAGE.md 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.stager.language.definition import Expression, Kind, MetricValue, PropertyValue, TraitValue
+from shared.document import nearest
+
+ARITIES = {
+    "since": 1, "time_to": 1, "in_stage": 0, "entered": 0, "if": 3, "exists": 1, "date": 1, "lower": 1,
+    "contains": 2, "starts_with": 2, "ends_with": 2,
+}  # fmt: skip
+OF_THE_CUSTOMER = frozenset({"since", "time_to", "in_stage", "entered"})
+
+_NOTHINGS = frozenset({"null", "Null", "NULL", "none", "None", "nil", "missing", "undefined"})
+_FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The metrics that may be named, with their types; None in `where`, where bare names are the event's properties.
+
+    A metric that is itself wrong stands here as ANY, so that its fault is reported once.
+    """
+
+    metrics: Mapping[str, Kind] | None
+
+    @property
+    def functions(self) -> list[str]:
+        """The functions that may be called."""
+        return [name for name in ARITIES if self.metrics is not None or name not in OF_THE_CUSTOMER]
+
+
+WHERE = Scope(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Why a name stands for nothing here, and what was perhaps meant."""
+
+    message: str
+    suggestion: str | None = None
+
+
+def resolve(words: Sequence[str], scope: Scope, *, quoted: frozenset[int]) -> Expression | Unknown:
+    """What a dotted name stands for. `quoted` holds the places of the words that stood in backquotes."""
+    if scope.metrics is None:
+        if words[0] == "traits" and len(words) > 1 and 0 not in quoted:
+            return Unknown("traits are not available in `where`, only the event's own properties")
+        if len(words) == 1 and words[0] in _FLAGS and 0 not in quoted:
+            return Unknown(f"`{words[0]}` is not known; flags are in lower case", _FLAGS[words[0]])
+        return PropertyValue(tuple(words))
+    if words[0] == "traits" and len(words) > 1:
+        return TraitValue(tuple(words[1:]))
+    if len(words) > 1:
+        return _no_trait(words)
+    kind = scope.metrics.get(words[0])
+    return MetricValue(words[0], kind) if kind is not None else _no_metric(words[0], scope.metrics)
+
+
+def _no_trait(words: Sequence[str]) -> Unknown:
+    near = nearest(words[0], ("traits",))
+    message = f"`{words[0]}` has no parts: only traits are written with dots, as in `traits.plan`"
+    return Unknown(message, ".".join(("traits", *words[1:])) if near else None)
+
+
+def _no_metric(word: str, metrics: Mapping[str, Kind]) -> Unknown:
+    if word in _FLAGS:
+        return Unknown(f"`{word}` is not known; flags are in lower case", _FLAGS[word])
+    if word in _NOTHINGS:
+        return Unknown(f"`{word}` is not known; ask `exists(x)` or `not exists(x)` whether something is there")
+    if word in ARITIES:
+        return Unknown(f"`{word}` is a function and needs parentheses", f"{word}()" if not ARITIES[word] else None)
+    if word == "traits":
+        return Unknown("a trait is written with its name, as in `traits.plan`")
+    message = f"this file has no metric `{word}` (a trait is written `traits.{word}`, a text stands in quotes)"
+    return Unknown(message, nearest(word, metrics))

@@ -1,0 +1,120 @@
+"""Stages of a lifecycle (LANGUAGE.md 1 and 5): each by itself, then how they lead to one another."""
+
+from __future__ import annotations
+
+from services.stager.language.definition import Stage
+from services.stager.language.fields import Fields, items_of, read_name, read_text_node
+from services.stager.language.linger import read_linger, read_re_enter
+from services.stager.language.scope import Scope
+from services.stager.language.walk import counts_the_visit
+from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
+
+STAGE_KEYS = ("stage", "when", "until", "from", "re_enter", "min_stay", "linger", "description")
+
+
+def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool) -> tuple[Stage, ...]:
+    """The stages in journey order. Those that cannot be read at all are reported and left out."""
+    if not isinstance(node, Listing) or not node.items:
+        faults.add(node, "`stages` is a list of stages, each beginning with `- stage: NAME`")
+        return ()
+    places: list[Fields] = []
+    for item in node.items:
+        if isinstance(item, Mapping):
+            places.append(Fields(item, faults, what="a stage", known=STAGE_KEYS))
+        else:
+            faults.add(item, "a stage begins with `- stage: NAME`")
+    stages = tuple(read_stage(place, name=_name(place), scope=scope) for place in places)
+    _check_names(places, stages)
+    if len({stage.name for stage in stages}) == len(stages):
+        _check_reach(places, stages, forward_only=forward_only)
+    return stages
+
+
+def read_stage(fields: Fields, *, name: str, scope: Scope) -> Stage:
+    """One stage, or the place `in` of a segment. What is wrong is reported and left out."""
+    when, until = fields.condition("when", scope), fields.condition("until", scope)
+    if "until" in fields and "when" not in fields:
+        fields.faults.add(fields.key("until"), "`until` needs a `when`", text="until")
+    if when is not None and "until" not in fields and counts_the_visit(when):
+        message = "a `when` with in_stage() or entered() needs an `until`: once the move is made they count anew"
+        fields.faults.add(fields.key("when"), message, text="when")
+    return Stage(
+        name=name,
+        when=when,
+        until=until,
+        came_from=_came_from(fields),
+        re_enter_ms=read_re_enter(fields),
+        min_stay_ms=fields.duration("min_stay") or 0,
+        linger=read_linger(fields),
+        description=read_description(fields),
+    )
+
+
+def read_description(fields: Fields) -> str:
+    """The text of `description`, whatever YAML takes it for; empty when absent."""
+    node = fields.mapping.get("description")
+    if node is None or isinstance(node, Scalar):
+        return node.value.strip() if node is not None else ""
+    fields.faults.add(node, "`description` is a single text")
+    return ""
+
+
+def _name(fields: Fields) -> str:
+    node = fields.node("stage")
+    if node is None:
+        if "stage" not in fields:
+            fields.faults.add(fields.mapping, "a stage needs a name: `stage: NAME`")
+        return ""
+    return read_name(node, fields.faults, what="a stage's name") or ""
+
+
+def _came_from(fields: Fields) -> frozenset[str] | None:
+    node = fields.node("from")
+    if node is None:
+        return None
+    items = items_of(node)
+    if not items:
+        fields.faults.add(node, "`from` is a stage or a list of stages, but it is empty")
+        return None
+    names = (read_text_node(item, fields.faults, what="`from`") for item in items)
+    return frozenset(name for name in names if name is not None)
+
+
+def _check_names(places: list[Fields], stages: tuple[Stage, ...]) -> None:
+    """Each name once, and every `from` one of them."""
+    seen: set[str] = set()
+    known = {stage.name for stage in stages}
+    for fields, stage in zip(places, stages, strict=True):
+        if stage.name and stage.name in seen:
+            fields.faults.add(fields.mapping.get("stage") or fields.mapping, f"there are two stages `{stage.name}`")
+        seen.add(stage.name)
+        for item in items_of(fields.mapping.get("from") or Listing(fields.mapping.source, 0, 0, ())):
+            if isinstance(item, Scalar) and isinstance(item.meaning, str) and item.value not in known:
+                message = f"`from` names `{item.value}`, which is no stage of this lifecycle"
+                fields.faults.add(item, message, suggestion=nearest(item.value, known))
+
+
+def _check_reach(places: list[Fields], stages: tuple[Stage, ...], *, forward_only: bool) -> None:
+    known = {stage.name for stage in stages}
+    if any(stage.came_from is not None and not stage.came_from & known for stage in stages) or "" in known:
+        return  # reported already; what follows from it would be noise
+    reached = _reached(stages, forward_only=forward_only)
+    for fields, stage in zip(places, stages, strict=True):
+        if stage.name not in reached:
+            why = "`from` and `forward_only`" if forward_only else "`from`"
+            message = f"no customer can ever reach `{stage.name}`: no path of {why} leads to it"
+            fields.faults.add(fields.key("from"), message, text="from")
+
+
+def _reached(stages: tuple[Stage, ...], *, forward_only: bool) -> set[str]:
+    """The stages that some path leads to, beginning with no stage: that opens all without `from`."""
+    reached = {stage.name for stage in stages if stage.came_from is None}
+    grows = True
+    while grows:
+        grows = False
+        for place, stage in enumerate(stages):
+            before = {other.name for other in (stages[:place] if forward_only else stages)} & reached
+            if stage.name not in reached and stage.came_from is not None and stage.came_from & before:
+                reached.add(stage.name)
+                grows = True
+    return reached
