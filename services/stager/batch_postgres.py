@@ -16,14 +16,8 @@ from services.stager.store import PartitionBatch
 Rows = Sequence[tuple[Any, ...]]
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
-ROWS_MAX = 5_000  # a statement's arrays stay below a few megabytes, and its guessed cost below where JIT would begin
+ROWS_MAX = 10_000  # a statement's arrays stay below a few megabytes
 
-# Every statement here finds single rows by their whole key. A planner that guesses from stale or missing statistics
-# could read a whole table instead; compiling (JIT) would cost more than the statement.
-BEGIN = """
-    BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
-    SET LOCAL jit = off
-"""
 # The condition stands twice on purpose: `held` waits for the locks in the order of partitions and sees the rows as they
 # are afterwards; the UPDATE began with an older picture and must look again.
 FENCE = """
@@ -97,7 +91,7 @@ async def write(connection: Connection, batches: Sequence[PartitionBatch], *, re
 
     When it raises, the transaction is left open: the caller must cut the connection.
     """
-    await connection.execute(BEGIN)
+    await connection.execute("BEGIN")
     lost = await _fence(connection, batches)
     if lost:
         await connection.execute("ROLLBACK")

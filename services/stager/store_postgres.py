@@ -8,11 +8,14 @@ mended by hand once the server is back.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import accumulate
 from typing import Any
 
 import asyncpg
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.stager import batch_postgres, store_queries
@@ -44,17 +47,25 @@ CLAIM = """
     ON CONFLICT (partition) DO UPDATE SET epoch = positions.epoch + 1
     RETURNING partition, next_offset, clock_ms, seq, import_ms, epoch, published_seq
 """
-# OFFSET 0 keeps the planner from turning point reads into a join over the whole table, whatever it guesses.
+# A search of the index for each partition, with its customers as one sorted array (they stand together in $4): a third
+# of the server's work of a search for each customer. OFFSET 0 keeps the planner from making a join of it.
 LOAD = """
-    SELECT found.* FROM unnest($1::int[], $2::text[]) AS wanted (partition, customer)
+    SELECT found.* FROM unnest($1::int[], $2::int[], $3::int[]) AS wanted (partition, first, last)
     CROSS JOIN LATERAL (
         SELECT customer, body, due_ms, historical FROM profiles
-        WHERE partition = wanted.partition AND customer = wanted.customer OFFSET 0
+        WHERE partition = wanted.partition AND customer = ANY (($4::text[])[wanted.first : wanted.last]) OFFSET 0
     ) AS found
 """
 PROVE = """
     SELECT partition FROM positions JOIN unnest($1::int[], $2::bigint[]) AS wanted (partition, epoch)
     USING (partition, epoch)
+"""
+# Every statement here finds its rows by their key, through the index. A planner with stale or missing statistics would
+# now and then read a whole table instead (a table that has just begun to grow has none), and go on so for a minute:
+# planning anew each time costs less than one row. Compiling (JIT) would cost more than any statement here.
+SESSION = """
+    SET plan_cache_mode = force_custom_plan; SET jit = off;
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off
 """
 # Rows are locked in the order of partitions, as everywhere: two owners can wait for one another, but never in a ring.
 MARK_PUBLISHED = """
@@ -73,9 +84,10 @@ class StorePostgres:
     """The port `store.Store`. The engine is its own: `close` ends it. No call takes longer than `timeout_s`."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock, *, timeout_s: float = OPERATION_TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
         self._engine = engine
         self._clock = clock
+        self._timeout_s = timeout_s
+        event.listen(engine.sync_engine, "connect", _configure)
 
     async def open(self) -> None:
         """Connect. Errors: Unavailable; Refused when the tables are missing or older than this program."""
@@ -103,7 +115,7 @@ class StorePostgres:
         if wanted:
             async with self._connection() as connection:
                 for part in batch_postgres.parted(wanted):
-                    rows = await connection.fetch(LOAD, *batch_postgres.columns_of(part))
+                    rows = await connection.fetch(LOAD, *_load_arguments(part))
                     kept.update((row[0], Kept(row[1], row[2], row[3])) for row in rows)
         return kept
 
@@ -171,3 +183,15 @@ class StorePostgres:
             except BaseException:
                 connection.terminate()
                 raise
+
+
+def _configure(connection: Any, _record: object) -> None:
+    connection.run_async(lambda driver_connection: driver_connection.execute(SESSION))
+
+
+def _load_arguments(wanted: Sequence[tuple[int, str]]) -> tuple[list[int], list[int], list[int], list[str]]:
+    """The arguments of LOAD; the customers of a partition stand together in `wanted`."""
+    sizes = Counter(partition for partition, _ in wanted)
+    lasts = list(accumulate(sizes.values()))
+    firsts = [last - size + 1 for last, size in zip(lasts, sizes.values(), strict=True)]
+    return list(sizes), firsts, lasts, [customer for _, customer in wanted]
