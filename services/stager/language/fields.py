@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from services.stager.language.definition import Expression
@@ -18,6 +19,7 @@ WHOLE_MAX = 10_000  # of periods, calendar periods back, lingers: far beyond use
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
+_FLAGS_MEANT = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 _SAID = {bool: "a flag", int: "a number", float: "a number"}
 
 
@@ -59,7 +61,8 @@ class Fields:
             return None
         if isinstance(node, Scalar) and isinstance(node.meaning, bool):
             return node.meaning
-        self.faults.add(node, f"`{key}` is either `true` or `false`")
+        meant = _FLAGS_MEANT.get(node.value.lower()) if isinstance(node, Scalar) else None
+        self.faults.add(node, f"`{key}` is either `true` or `false`", suggestion=meant)
         return None
 
     def whole(self, key: str, *, least: int) -> int | None:
@@ -131,7 +134,8 @@ def read_name(node: Node, faults: Faults, *, what: str, pattern: re.Pattern[str]
     if text is None or pattern.fullmatch(text):
         return text
     signs = "a to z, 0 to 9 and _" if pattern is METRIC_NAME else "a to z, 0 to 9, _ and -"
-    wished = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    wished = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
     message = f"{what} begins with a letter from a to z and has only {signs}"
     faults.add(node, message, suggestion=wished if pattern.fullmatch(wished) else None)
     return None

@@ -54,10 +54,16 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     """The files that paths mean, in order: a folder stands for its `*.yaml` and `*.yml`, sorted, not deeper."""
     files: dict[Path, Path] = {}
     for path in paths:
-        inside = [file for file in path.iterdir() if file.suffix in SUFFIXES] if path.is_dir() else [path]
-        for file in sorted(inside):
+        for file in _inside(path) if path.is_dir() else [path]:
             files.setdefault(file.resolve(), file)
     return list(files.values())
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    except OSError:
+        return [folder]  # reading it as a file says what is wrong
 
 
 def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> Loaded:

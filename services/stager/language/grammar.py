@@ -91,10 +91,10 @@ class NotAnExpression(Exception):
 
 def parse(text: str) -> Tree[Token]:
     """The tree of an expression, every node with its place. Errors: NotAnExpression, with the first problem."""
-    if len(text) > EXPRESSION_CHARACTERS_MAX:
-        raise _wrong(
-            0, text[:20], f"an expression has at most {EXPRESSION_CHARACTERS_MAX:,} characters; this has {len(text):,}"
-        )
+    length = len(text.strip())  # a block scalar brings a line end along
+    if length > EXPRESSION_CHARACTERS_MAX:
+        message = f"an expression has at most {EXPRESSION_CHARACTERS_MAX:,} characters; this has {length:,}"
+        raise _wrong(0, text[:20], message)
     parser = _parser().parse_interactive()
     before: list[Token] = []
     for token in _tokens(text):

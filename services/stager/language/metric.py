@@ -155,7 +155,8 @@ def _trait_path(node: Node, faults: Faults) -> tuple[str, ...]:
     first, *path = _path(node, faults, what="`changed`") or ("traits", "")
     if first != "traits" or not path:
         text = getattr(node, "value", "")
-        faults.add(node, "`changed` names a trait, as in `traits.plan`", suggestion=f"traits.{text}" if text else None)
+        suggestion = f"traits.{text}" if text and first != "traits" else None
+        faults.add(node, "`changed` names a trait, as in `traits.plan`", suggestion=suggestion)
     return tuple(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 from services.stager.language.definition import Expression, Lifecycle
@@ -25,17 +25,25 @@ def version_of(lifecycle: Lifecycle) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    """JSON of a value of `definition`: names of classes and fields included, sets sorted."""
+    """JSON of a value of `definition`, sets sorted. What has its default is left out: so a new option of the language
+    does not change the version of files that do not use it.
+    """
     if isinstance(value, Expression):
         return list(_tokens(value))
     if is_dataclass(value):
-        members = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _canonical(member) for name, member in members.items() if name not in _WITHOUT_MEANING}
+        members = {field.name: getattr(value, field.name) for field in fields(value) if not _is_default(value, field)}
+        meant = {name: _canonical(member) for name, member in members.items() if name not in _WITHOUT_MEANING}
+        return {"is": type(value).__name__, **meant}
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, tuple):
         return [_canonical(item) for item in value]
     return value
+
+
+def _is_default(value: Any, field: Field[Any]) -> bool:
+    member = getattr(value, field.name)
+    return type(member) is type(field.default) and bool(member == field.default)
 
 
 def _tokens(expression: Expression) -> Iterator[Any]:
@@ -47,9 +55,7 @@ def _tokens(expression: Expression) -> Iterator[Any]:
         yield type(node).__name__
         for field in fields(node):
             member = getattr(node, field.name)
-            if isinstance(member, str | int):
-                yield member
-            elif field.name == "path":
-                yield list(member)
+            if not _is_default(node, field) and (field.name == "path" or isinstance(member, str | int)):
+                yield [field.name, member]
         yield len(parts)
         waiting.extend(reversed(parts))

@@ -1,0 +1,174 @@
+"""Expressions that are wrong: where, how much of them, why, and what was meant (LANGUAGE.md 3)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.stager.language.definition import Kind
+from services.stager.language.expression import DEPTH_MAX, check_truth
+from services.stager.language.grammar import Problem
+from services.stager.language.scope import WHERE, Scope
+
+SCOPE = Scope({"orders": Kind.NUMBER, "last_order": Kind.TIME, "nps": Kind.ANY})
+
+# text: (offset, offending text, part of the message, suggestion)
+BAD: dict[str, tuple[int, str, str, str | None]] = {
+    # names
+    "ordres >= 1": (0, "ordres", "no metric", "orders"),
+    "true and last_ordr > entered()": (9, "last_ordr", "no metric", "last_order"),
+    "trait.plan == 1": (0, "trait.plan", "only traits", "traits.plan"),
+    "orders.x == 1": (0, "orders.x", "only traits", None),
+    "traits == 1": (0, "traits", "traits.plan", None),
+    "traits.plan == pro": (15, "pro", "a text stands in quotes", None),
+    "nps == null": (7, "null", "exists(x)", None),
+    "nps == True": (7, "True", "lower case", "true"),
+    "in_stage >= 3d": (0, "in_stage", "parentheses", "in_stage()"),
+    "lowr(nps) == 'a'": (0, "lowr", "no function", "lower"),
+    "orders(3) == 1": (0, "orders", "no function", None),
+    "traits.größe == 1": (7, "größe", "backquotes", None),
+    "traits.in == 1": (7, "in", "backquotes", None),
+    "traits.2fa == 1": (7, "2fa", "backquotes", None),
+    "and == 1": (0, "and", "backquotes", None),
+    # grammar
+    "": (0, "", "expected here", None),
+    "orders = 3": (7, "=", "no operator", "=="),
+    "orders => 3": (7, "=>", "no operator", ">="),
+    "orders <> 3": (7, "<>", "no operator", "!="),
+    "nps && nps": (4, "&&", "no operator", "and"),
+    "nps || nps": (4, "||", "no operator", "or"),
+    "!nps": (0, "!", "no operator", "not"),
+    "nps AND nps": (4, "AND", "lower case", "and"),
+    "nps adn nps": (4, "adn", "missing between", "and"),
+    "orders 3": (7, "3", "missing between", None),
+    "1 < orders < 3": (11, "<", "not chained", None),
+    "orders == nps in [1]": (14, "in", "not chained", None),
+    "orders >": (8, "", "too early", None),
+    "(orders > 1": (0, "(", "never closed", None),
+    "contains(nps, 'a'": (8, "(", "never closed", None),
+    "nps in [1, 2": (7, "[", "never closed", None),
+    "orders > 1)": (10, ")", "closes nothing", None),
+    "nps in (1, 2)": (7, "(", "square brackets", None),
+    "nps in []": (8, "]", "expected", None),
+    "nps in [1,]": (10, "]", "expected", None),
+    "nps == [1]": (7, "[", "only after `in`", None),
+    "nps == 'a": (7, "'", "never closed", None),
+    "nps == `a": (7, "`", "never closed", None),
+    "nps % 2 == 1": (4, "%", "no meaning", None),
+    "nps == not nps": (7, "not", "parentheses", None),
+    # literals
+    r"nps == 'it\'s'": (7, r"'it\'s'", "escape", None),
+    r"nps == '\ud800'": (7, r"'\ud800'", "half a character", None),
+    "orders > 1_000_000_000_000.000001": (9, "1_000_000_000_000.000001", "lies between", None),
+    "orders > 0.1234567": (9, "0.1234567", "six decimals", None),
+    "orders > 1e6": (9, "1e6", "neither a number", None),
+    "orders > 1__0": (9, "1__0", "neither a number", None),
+    "in_stage() > 1.5d": (13, "1.5d", "whole numbers", None),
+    "in_stage() > 90D": (13, "90D", "units", "90d"),
+    "in_stage() > 9999999999999999d": (13, "9999999999999999d", "at most", None),
+    'last_order > date("2026-13-01")': (18, '"2026-13-01"', "no time", None),
+    'last_order > date("2026-01-01T10")': (18, '"2026-01-01T10"', "no time", None),
+    # types
+    'orders >= "3"': (10, '"3"', "a number with a text", "3"),
+    'last_order == "2026-01-01"': (14, '"2026-01-01"', "a time with a text", 'date("2026-01-01")'),
+    "last_order >= 90d": (14, "90d", "a time with a duration", "since(last_order)"),
+    "last_order == orders": (14, "orders", "a time with a number", None),
+    "nps < true": (6, "true", "order", None),
+    "(orders > 1) < (nps > 1)": (1, "orders > 1", "order", None),
+    "orders": (0, "orders", "condition", None),
+    "orders and nps": (0, "orders", "condition", None),
+    "not last_order": (4, "last_order", "condition", None),
+    "orders + 1d > 1d": (7, "+", "between a number and a duration", None),
+    "1d + last_order > last_order": (3, "+", "between a duration and a time", None),
+    "nps + last_order > nps": (4, "+", "between a value and a time", None),
+    "1d / 2 > 1d": (3, "/", "between a duration and a number", None),
+    "-last_order > 1d": (0, "-last_order", "minus", None),
+    "orders in [1, 'a']": (14, "'a'", "a text", None),
+    "nps in [orders]": (8, "orders", "literals", None),
+    "nps in [1 / 0]": (8, "1 / 0", "no result", None),
+    "if(orders, 1, 2) == 1": (3, "orders", "condition", None),
+    "if(nps, 1, 'a') == 1": (11, "'a'", "one type", None),
+    "exists() or nps": (0, "exists()", "one value", None),
+    "since(last_order, nps) > 1d": (0, "since(last_order, nps)", "one value", None),
+    "in_stage(1) > 1d": (0, "in_stage(1)", "nothing", None),
+    "date(last_order) > entered()": (5, "last_order", "takes a text", None),
+    "lower(orders) == 'a'": (6, "orders", "takes a text", None),
+    "contains(orders, 'a')": (9, "orders", "a list or a text", None),
+    "contains('abc', 1)": (16, "1", "only contain a text", None),
+    # what moves with time
+    "since(orders) > 1d": (6, "orders", "takes a time", None),
+    "since('2026-01-01') > 1d": (6, "'2026-01-01'", "takes a time", 'date("2026-01-01")'),
+    "since(last_order + 1d) > 1d": (6, "last_order + 1d", "no arithmetic", None),
+    "since(if(nps, last_order + 1d, last_order)) > 1d": (14, "last_order + 1d", "no arithmetic", None),
+    "since(last_order) > 1": (20, "1", "a unit", "1d"),
+    "since(last_order) > since(nps)": (20, "since(nps)", "constant duration", None),
+    "in_stage() > nps": (13, "nps", "constant duration", None),
+    "since(last_order) + 1d > 2d": (0, "since(last_order)", "moves with time", None),
+    "-in_stage() > 2d": (1, "in_stage()", "moves with time", None),
+    "in_stage() in [1d]": (0, "in_stage()", "moves with time", None),
+    "exists(since(nps))": (7, "since(nps)", "moves with time", None),
+    "if(nps, in_stage(), 1d) > 1d": (8, "in_stage()", "moves with time", None),
+}
+
+
+def only_problem(written: str, scope: Scope = SCOPE) -> Problem:
+    expression, (problem,) = check_truth(written, scope)
+    assert expression is None
+    return problem
+
+
+@pytest.mark.parametrize("written", BAD)
+def test_a_wrong_expression_says_where_and_why(written: str) -> None:
+    offset, text, part, suggestion = BAD[written]
+
+    problem = only_problem(written)
+
+    assert (problem.offset, problem.text, problem.suggestion) == (offset, text, suggestion)
+    assert part in problem.message
+
+
+@pytest.mark.parametrize(
+    ("written", "part"),
+    [
+        ("since(x) > 1d", "not available in `where`"),
+        ("entered() == 1", "not available in `where`"),
+        ("traits.plan == 1", "not available in `where`"),
+        ("x == True", "lower case"),
+    ],
+)
+def test_the_customer_is_out_of_sight_in_where(written: str, part: str) -> None:
+    assert part in only_problem(written, WHERE).message
+
+
+def test_all_wrong_names_of_an_expression_are_reported_in_order() -> None:
+    _, problems = check_truth("ordres > 1 and lst_order > 3d and nps", SCOPE)
+
+    assert [problem.text for problem in problems] == ["ordres", "lst_order"]
+
+
+@pytest.mark.parametrize(
+    ("written", "part"),
+    [
+        ("nps or " + "x" * 2_000, "2,000 characters"),
+        ("(" * 21 + "nps" + ")" * 21, "more than 20"),
+        ("+".join(["orders"] * (DEPTH_MAX + 1)) + " > 1", "too long a chain"),
+    ],
+)
+def test_limits_are_named(written: str, part: str) -> None:
+    assert part in only_problem(written).message
+
+
+WORDS = st.sampled_from(
+    ["and", "or", "not", "in", "(", ")", "[", "]", ",", ".", "+", "-", "*", "/", "==", "<", "=", "orders", "nps",
+     "traits", "since", "if", "exists", "date", "'a'", "1", "2.5", "3d", "`x`", "\\", "é"]
+)  # fmt: skip
+
+
+@given(st.lists(WORDS, max_size=25).map(" ".join), st.booleans())
+def test_no_expression_makes_the_checker_raise(written: str, in_where: bool) -> None:
+    expression, problems = check_truth(written, WHERE if in_where else SCOPE)
+
+    assert (expression is None) == bool(problems)
+    for problem in problems:
+        assert written[problem.offset :].startswith(problem.text)

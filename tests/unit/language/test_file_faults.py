@@ -1,0 +1,271 @@
+"""Files that are wrong: each fault with its line, column, offending text and suggestion (LANGUAGE.md 1 and 2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.stager.language.file import check_paths, load_text
+from shared.document import Fault
+
+HEAD = "lifecycle: x\nmetrics:\n  n: {count: A}\n"
+STAGES = "stages:\n  - stage: a\n    when: exists(m) or n > 1\n"
+
+
+def faults_of(text: str) -> list[Fault]:
+    return list(load_text(text, file="f.yaml").errors)
+
+
+def only_fault(text: str) -> Fault:
+    (fault,) = faults_of(text)
+    return fault
+
+
+def place(fault: Fault) -> tuple[int, int, str, str | None]:
+    return fault.line, fault.column, fault.text, fault.suggestion
+
+
+# a metric on line 4: (column, offending text, part of the message, suggestion)
+BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
+    "{cuont: A}": (7, "cuont", "no metric function", "count"),
+    "{within: 3d}": (6, "{within: 3d}", "needs a function", None),
+    "count": (6, "count", "is written like", None),
+    "[count]": (6, "[count]", "is written like", None),
+    "{count: A, last: A}": (6, "{count: A, last: A}", "one function", None),
+    "{count: }": (7, "count", "nothing stands", None),
+    "{count: ''}": (14, "''", "empty", None),
+    "{count: []}": (14, "[]", "empty", None),
+    "{count: 404}": (14, "404", "in quotes", None),
+    "{count: {a: b}}": (14, "{a: b}", "single text", None),
+    "{count: $pag}": (14, "$pag", "begin with `$`", "$page"),
+    "{count: [A, '*']}": (18, "'*'", "stands alone", None),
+    "{count: A, witihn: 3d}": (17, "witihn", "no key", "within"),
+    "{count: A, of: B}": (17, "of", "does not fit", None),
+    "{count: A, period: 3d}": (17, "period", "does not fit", None),
+    "{count: A, within: 90}": (25, "90", "needs a unit", "90d"),
+    "{count: A, within: 7 days}": (25, "7 days", "units", "7d"),
+    "{count: A, within: 0d}": (25, "0d", "above zero", None),
+    "{count: A, within: -1d}": (25, "-1d", "neither", None),
+    "{count: A, within: [1d]}": (25, "[1d]", "is a duration", None),
+    "{count: A, ago: 3d}": (17, "ago", "only with `within`", None),
+    "{count: A, back: 1}": (17, "back", "only with `calendar`", None),
+    "{count: A, within: 1d, calendar: day}": (29, "calendar", "exclude", None),
+    "{count: A, calendar: year}": (27, "year", "`day`, `week` or `month`", None),
+    "{count: A, calendar: weeks}": (27, "weeks", "`day`, `week` or `month`", "week"),
+    "{count: A, calendar: day, back: -1}": (38, "-1", "whole number", None),
+    "{count: A, calendar: day, back: 1.5}": (38, "1.5", "whole number", None),
+    "{count: A, between: 2026-01-01}": (26, "2026-01-01", "two times", None),
+    "{count: A, between: [2026-01-01, x]}": (39, "x", "is a time", None),
+    "{count: A, between: [2026-01-01, 2026-01-01]}": (39, "2026-01-01", "ends after", None),
+    "{sum: p}": (7, "sum", "needs `of`", None),
+    "{sum: a..b, of: A}": (12, "a..b", "between two names", None),
+    "{last: A, within: 3d}": (16, "within", "does not fit", None),
+    "{latest: p, of: A, within: 3d}": (25, "within", "does not fit", None),
+    "{changed: plan}": (16, "plan", "names a trait", "traits.plan"),
+    "{changed: traits}": (16, "traits", "names a trait", None),
+    "{changed: traits.x, where: true}": (26, "where", "does not fit", None),
+    "{regular: A, period: 7d}": (7, "regular", "needs `periods`", None),
+    "{regular: A, periods: 7}": (7, "regular", "needs `period`", None),
+    "{regular: A, period: 7d, periods: 0}": (40, "0", "whole number", None),
+    "{regular: A, period: 7d, periods: 1, at_least: 0}": (53, "0", "whole number", None),
+    "{sequence: A}": (17, "A", "list of events", None),
+    "{sequence: [A, 3]}": (21, "3", "in quotes", None),
+    "{sequence: [A], ago: 3d}": (22, "ago", "does not fit", None),
+    "{count: A, where: x = 1}": (26, "=", "no operator", "=="),
+    '{count: A, where: "x = 1"}': (27, "=", "no operator", "=="),
+    "{count: A, where: 'x == \"a\" adn y'}": (34, "adn", "missing between", "and"),
+    "{count: A, where: 5}": (24, "5", "condition", None),
+    "{count: A, where: [x]}": (24, "[x]", "in quotes", None),
+}
+
+
+@pytest.mark.parametrize("written", BAD_METRICS)
+def test_a_wrong_metric_says_where_and_why(written: str) -> None:
+    column, text, part, suggestion = BAD_METRICS[written]
+
+    fault = only_fault(f"{HEAD}  m: {written}\n{STAGES}")
+
+    assert place(fault) == (4, column, text, suggestion)
+    assert part in fault.message
+
+
+# lines of a second stage `b`, from line 6 on: (line, column, offending text, part of the message, suggestion)
+BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
+    "whn: n > 1": (7, 5, "whn", "no key", "when"),
+    "when:": (7, 5, "when", "nothing stands", None),
+    "when: ordres > 1": (7, 11, "ordres", "no metric", None),
+    'when: "m > 1"': (7, 12, "m", "no metric", None),
+    "when: >-\n      n > 1\n      and k > 1": (9, 11, "k", "no metric", None),
+    "when: |\n      n > 1\n      and\n        k > 1": (10, 9, "k", "no metric", None),
+    "when: n > 1 and\n      k > 1": (8, 7, "k", "no metric", None),
+    'when: "n > 1 and\n      \\"a\\" == k"': (8, 16, "k", "no metric", None),
+    'when: n > 1 and traits.x == "a #1"': (7, 33, '"', "begins a comment", None),
+    "when: in_stage() > 1d": (7, 5, "when", "needs an `until`", None),
+    "when: entered() == entered()": (7, 5, "when", "needs an `until`", None),
+    "until: n > 1": (7, 5, "until", "needs a `when`", None),
+    "from: c": (7, 11, "c", "no stage", None),
+    "from: [a, c]": (7, 15, "c", "no stage", None),
+    "from: []": (7, 11, "[]", "empty", None),
+    "from: b": (7, 5, "from", "can ever reach `b`", None),
+    "re_enter: sometimes": (7, 15, "sometimes", "`always`", None),
+    "re_enter: nevr": (7, 15, "nevr", "`never`", "never"),
+    "re_enter: {}": (7, 15, "{}", "needs `after`", None),
+    "min_stay: 1.5h": (7, 15, "1.5h", "whole numbers", None),
+    "linger: [3d, 1d]": (7, 18, "1d", "ascend", None),
+    "linger: [3d, 3d]": (7, 18, "3d", "ascend", None),
+    "linger: []": (7, 13, "[]", "lists from 1", None),
+    "linger: {every: 1d, times: 2}": (7, 13, "{every: 1d, times: 2}", "needs `after`", None),
+    "linger: {after: 1s, times: 2}": (7, 14, "after", "at least a minute", None),
+    "linger: {after: 1d, every: 1s, times: forever}": (7, 25, "every", "at least a minute", None),
+    "linger: {after: 1d, times: forevr}": (7, 32, "forevr", "or `forever`", "forever"),
+    "linger: {after: 1d, times: 0}": (7, 32, "0", "whole number", None),
+    "linger: {after: 1d, times: 100000}": (7, 32, "100000", "whole number", None),
+    "description: [a]": (7, 18, "[a]", "single text", None),
+}
+
+
+@pytest.mark.parametrize("written", BAD_STAGES)
+def test_a_wrong_stage_says_where_and_why(written: str) -> None:
+    line, column, text, part, suggestion = BAD_STAGES[written]
+
+    fault = only_fault(f"{HEAD}stages:\n  - stage: a\n  - stage: b\n    {written}\n")
+
+    assert place(fault) == (line, column, text, suggestion)
+    assert part in fault.message
+
+
+# whole files: (line, column, offending text, part of the message, suggestion)
+BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
+    "lifecycle: My Shop\nstages: [{stage: a}]": (1, 12, "My Shop", "a lifecycle's name", "my_shop"),
+    "lifecycle: 1\nstages: [{stage: a}]": (1, 12, "1", "in quotes", None),
+    "lifecycle:\nstages: [{stage: a}]": (1, 1, "lifecycle", "nothing stands", None),
+    "lifecycle: x": (1, 1, "lifecycle", "needs `stages`", None),
+    "lifecycle: x\nstages: []": (2, 9, "[]", "list of stages", None),
+    "lifecycle: x\nstages: [a]": (2, 10, "a", "- stage: NAME", None),
+    "lifecycle: x\nstages: [{when: true}]": (2, 10, "{when: true}", "needs a name", None),
+    "lifecycle: x\nstages: [{stage: Über uns}]": (2, 18, "Über uns", "a stage's name", "uber_uns"),
+    "lifecycle: x\nstages: [{stage: a}, {stage: a}]": (2, 30, "a", "two stages `a`", None),
+    "lifecycle: x\nstages: [{stage: a}]\nstage: 3": (3, 1, "stage", "no key", "stages"),
+    "lifecycle: x\nstages: [{stage: a}]\nforward_only: yes": (3, 15, "yes", "`true` or `false`", "true"),
+    "lifecycle: x\nstages: [{stage: a}]\nzone: Europe/Berln": (3, 7, "Europe/Berln", "no time zone", "Europe/Berlin"),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: traits.x": (3, 8, "traits.x", "is a list", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: [n]": (3, 9, "n", "no metric", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: [1 + 2]": (3, 9, "1 + 2", "a metric or a trait", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: [traits.x, traits.x]": (3, 19, "traits.x", "already", None),
+    "lifecycle: x\nmetrics: 3\nstages: [{stage: a}]": (2, 10, "3", "holds lines", None),
+    "lifecycle: x\nmetrics: {N: {count: A}}\nstages: [{stage: a}]": (2, 11, "N", "a metric's name", "n"),
+    "lifecycle: x\nmetrics: {a-b: {count: A}}\nstages: [{stage: a}]": (2, 11, "a-b", "a metric's name", "a_b"),
+    "lifecycle: x\nstages: [{stage: a}]\nlifecycle: y": (3, 1, "lifecycle", "twice", None),
+    "lifecyle: x\nstages: [{stage: a}]": (1, 1, "lifecyle", "no key", "lifecycle"),
+    "a: 1": (1, 1, "a: 1", "begins with", None),
+    "word": (1, 1, "word", "begins with", None),
+    "lifecycle: x\nsegment: y": (2, 1, "segment", "one thing", None),
+    "segment: x": (1, 1, "segment", "needs `when`", None),
+    "segment: x\nwhen: true\nstages: []": (3, 1, "stages", "no key", None),
+    "segment: x\nwhen: in_stage() > 1d": (2, 1, "when", "needs an `until`", None),
+    "lifecycle: x\nstages: [{stage: a}]\n---\nsegment: x\nwhen: true": (4, 10, "x", "taken already", None),
+    "lifecycle: x\nforward_only: true\nstages: [{stage: a, from: b}, {stage: b}]": (3, 21, "from", "can ever", None),
+    'lifecycle: x\nmetrics: {m: {count: A, where: contains(t, "b")}}': (2, 47, "", "commas and brackets", None),
+}
+
+
+@pytest.mark.parametrize("written", BAD_FILES)
+def test_a_wrong_file_says_where_and_why(written: str) -> None:
+    line, column, text, part, suggestion = BAD_FILES[written]
+
+    fault = only_fault(written)
+
+    assert place(fault)[:2] == (line, column)
+    assert (fault.text, fault.suggestion) == (text, suggestion) or not text
+    assert part in fault.message
+
+
+def test_brackets_that_yaml_has_claimed_inside_braces_are_explained() -> None:
+    first, *_ = faults_of(f"{HEAD}  m: {{count: A, where: contains(tags, b)}}\n{STAGES}")
+
+    assert first.text == "("
+    assert "must stand on a line of its own or in quotes" in first.message
+
+
+def test_all_faults_of_a_file_are_reported_at_once_in_order_of_place() -> None:
+    text = "lifecycle: X\nmetrics: {n: {count: 1}}\nstages: [{stage: a, when: k}]\n---\nsegment: y\n---\nb: [\n"
+
+    assert [fault.line for fault in faults_of(text)] == [1, 2, 3, 5, 8]
+
+
+def test_a_comma_in_a_text_inside_braces_is_explained_too() -> None:
+    first, *_ = faults_of(f"{HEAD}  m: {{count: A, where: x == 'a, b'}}\n{STAGES}")
+
+    assert first.text == "'"
+    assert "commas and brackets" in first.message
+
+
+def test_a_file_with_broken_yaml_brings_no_lifecycle() -> None:
+    loaded = load_text("lifecycle: x\nstages: [{stage: a}]\n---\nsegment: [", file="f.yaml")
+
+    assert loaded.lifecycles == ()
+    assert len(loaded.errors) == 1
+
+
+def test_an_error_of_one_document_leaves_the_others_in() -> None:
+    loaded = load_text("lifecycle: x\nstages: [{stage: a}]\n---\nsegment: y\n", file="f.yaml")
+
+    assert [lifecycle.name for lifecycle in loaded.lifecycles] == ["x"]
+
+
+def test_two_stages_that_only_lead_to_one_another_are_both_unreachable() -> None:
+    text = "lifecycle: x\nstages: [{stage: a, from: b}, {stage: b, from: a}, {stage: c}]"
+
+    assert [fault.column for fault in faults_of(text)] == [21, 42]
+
+
+def test_a_wrong_metric_is_not_called_unknown_where_it_is_used() -> None:
+    assert len(faults_of(f"{HEAD}  m: {{cuont: A}}\n{STAGES}")) == 1
+
+
+def test_more_than_two_hundred_metrics_are_refused() -> None:
+    metrics = "".join(f"  m{place}: {{count: A}}\n" for place in range(201))
+
+    fault = only_fault(f"lifecycle: x\nmetrics:\n{metrics}stages: [{{stage: a}}]")
+
+    assert (fault.line, fault.text) == (203, "m200")
+
+
+def test_a_name_is_taken_once_over_all_files(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("lifecycle: x\nstages: [{stage: a}]\n")
+
+    (fault,) = check_paths([tmp_path])
+
+    assert fault.file.endswith("b.yaml")
+    assert "a.yaml, line 1" in fault.message
+
+
+def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"lifecycle: \xe9")
+
+    latin, absent = check_paths([tmp_path, tmp_path / "absent.yaml"])
+
+    assert "UTF-8" in latin.message
+    assert "No such file" in absent.message
+
+
+PIECES = st.sampled_from(
+    ["lifecycle: x\n", "segment: y\n", "stages:\n", "  - stage: a\n", "    when: ", "n > 1\n", "metrics:\n", "  n: ",
+     "{count: A}\n", "{last: ", "[", "]", "}", "'", '"', ": ", "- ", "\n", "  ", "linger: ", "{after: 1d}", "3d",
+     "null", "true", "---\n", "#", "&a ", "*a", "!b ", "|\n", ">\n", "from: a\n", "carry: ", "traits.x", "`", "é", "\\",
+     "9" * 30]
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(st.lists(PIECES, max_size=30).map("".join))
+@example("lifecycle: x\nstages: [{stage: null, from: null, linger: null, re_enter: null}]\ncarry: [null]\nzone: null")
+@example("lifecycle: x\nmetrics: {n: {regular: , sequence: , changed: }, null: null}\nstages: [null]")
+@example("lifecycle: x\nmetrics: {n: {changed: }, m: {sequence: }, k: {regular: , period: , periods: }}\nstages: ")
+def test_no_text_makes_the_loader_raise(text: str) -> None:
+    for fault in load_text(text, file="f.yaml").faults:
+        assert fault.render().startswith(f"f.yaml:{fault.line}:{fault.column}: ")
