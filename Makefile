@@ -30,6 +30,12 @@ check: $(READY)  ## formatter, linter, types, walls between the rooms, house rul
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/house
 
+demo: $(READY)  ## three services, real purchases, what happened; EXIT=1 ends by itself
+	EXIT='$(EXIT)' $(BIN)/python -m deploy.demo.run
+
+bench: $(READY)  ## measure fold, ingest, the whole path on Kafka and PostgreSQL; writes .bench/figures.json
+	$(BIN)/python -m tests.bench $(BENCH)
+
 format: $(READY)  ## format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

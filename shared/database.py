@@ -1,34 +1,74 @@
-"""One database engine a process, PostgreSQL or SQLite, and the translation of its failures."""
+"""One database engine a process, PostgreSQL or SQLite, and the translation of its failures.
+
+A connection that the server has dropped is noticed before it is used again, so a server that was away needs nobody's
+help to be used again.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from shared.errors import Unavailable
+from shared.errors import Refused, Unavailable
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30  # longer than any bounded batch needs; a hung server is noticed within it
 SQLITE_BUSY_TIMEOUT_S = 30  # another process of the same machine may be in a long transaction
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",  # readers and a writer do not wait for one another
+    "PRAGMA synchronous=FULL",  # an acknowledged commit survives a power cut
+    "PRAGMA foreign_keys=ON",
+)
+
+# What a PostgreSQL server says when it cannot serve for the moment: it stops or starts, is a standby after a failover,
+# is out of connections, memory or disk, or has chosen this transaction to end a deadlock.
+_PASSING = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_TURNED_AWAY = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
 
 
-def make_engine(address: str, *, connections_max: int = 4) -> AsyncEngine:
+def make_engine(
+    address: str, *, connections_max: int = 4, statement_timeout_s: float = STATEMENT_TIMEOUT_S
+) -> AsyncEngine:
     """An engine for a `STAGELINE_DATABASE` address; it connects when first used."""
     if address.startswith("sqlite"):
         return _sqlite_engine(address)
-    return create_async_engine(
+    engine = create_async_engine(
         address,
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
-        connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": STATEMENT_TIMEOUT_S},
+        connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": statement_timeout_s},
     )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+        # The driver hears it when the server hangs up, so looking costs no round trip; the pool then connects anew.
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
+
+    return engine
 
 
 def _sqlite_engine(address: str) -> AsyncEngine:
@@ -36,32 +76,60 @@ def _sqlite_engine(address: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: object) -> None:
-        connection.isolation_level = (
-            None  # we say BEGIN ourselves: IMMEDIATE, so that a writer waits instead of failing
-        )
+        connection.isolation_level = None  # we say BEGIN ourselves, see below
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged commit survives a power cut
-        cursor.execute("PRAGMA foreign_keys=ON")
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # A writer must wait for its turn at the beginning: one that has read first cannot wait, it fails at once.
+        is_reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
     return engine
 
 
 @asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection, None]:
+    """A connection that only reads, all of it at one moment on SQLite; no writer waits for it. Errors: Unavailable."""
+    async with translated(), engine.connect() as connection:
+        yield await connection.execution_options(reading=True)
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection, None]:
+    """One transaction: committed at the end of the block, rolled back when it raises. Errors: Unavailable."""
+    async with translated(), engine.begin() as connection:
+        yield connection
+
+
+@asynccontextmanager
 async def translated() -> AsyncGenerator[None, None]:
-    """Database failures of the block leave it as Unavailable; integrity and programming errors are faults of ours."""
+    """Database failures of the block leave it as Unavailable; integrity and programming errors are faults of ours.
+
+    Errors: Unavailable; Refused when the server turns this user or database name away.
+    """
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError, *_PASSING) as error:
+        if isinstance(error, ValueError):  # asyncpg's word for an argument of the wrong type
+            raise
         raise Unavailable(f"the database does not answer: {error}") from error
+    except _TURNED_AWAY as error:
+        raise Refused(f"the database turns us away: {error}") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable(f"the database connection broke: {error}") from error
-        raise
+        raise _judged(error) from error
     except (OSError, TimeoutError) as error:
-        raise Unavailable(f"the database does not answer: {error}") from error
+        raise Unavailable(f"the database does not answer: {str(error) or type(error).__name__}") from error
+
+
+def _judged(error: DBAPIError) -> Exception:
+    """What SQLAlchemy has wrapped, by what the driver said."""
+    cause = error.orig.__cause__ if error.orig is not None else None
+    if error.connection_invalidated or isinstance(cause, _PASSING):
+        return Unavailable(f"the database connection broke: {error}")
+    if isinstance(cause, _TURNED_AWAY):
+        return Refused(f"the database turns us away: {error}")
+    return error

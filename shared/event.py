@@ -58,7 +58,7 @@ def decode(value: bytes | None) -> Event:
         raise Malformed("the record has no value")
     try:
         event = _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not an event: {error}") from error
     if event.type not in ("tick", "import_end") and not (
         event.id and event.customer and event.name and event.occurred_at

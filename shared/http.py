@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
+import ipaddress
 import socket
 from collections.abc import Callable, Generator
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from pydantic import SecretStr
 
 from shared.errors import Refused
 
@@ -47,6 +50,22 @@ def add_operator_routes(app: FastAPI, is_ready: Readiness) -> None:
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+def require_admin(token: SecretStr | None) -> Callable[[Request], None]:
+    """A dependency that lets only the bearer of the admin token pass; without a token, only local calls."""
+    expected = None if token is None else token.get_secret_value().encode()
+
+    def check(request: Request) -> None:
+        if expected is None:
+            if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
+                raise HTTPException(403, "set STAGELINE_ADMIN_TOKEN to allow this from other machines")
+            return
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), expected):
+            raise HTTPException(401, "the admin token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+
+    return check
 
 
 def bind(host: str, port: int) -> socket.socket:

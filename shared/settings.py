@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Refused
@@ -29,6 +29,14 @@ def _database_address(address: str) -> str:
     raise ValueError("expected postgresql+asyncpg://user:password@host/name or sqlite+aiosqlite:///PATH")
 
 
+def _split_paths(text: object) -> object:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+PathList = BeforeValidator(_split_paths)
+"""Reads `a,b` as two paths; use it on a `tuple[Path, ...]` marked `NoDecode`."""
+
+
 class Settings(BaseSettings):
     """What every service needs."""
 
@@ -45,6 +53,11 @@ class Settings(BaseSettings):
         "stageline", pattern=r"^[a-z0-9._-]{1,100}$", description="Topics are named PREFIX.events ..."
     )
     partitions: int = Field(12, ge=1, le=1024, description="Partitions of `events`; fixed for life once created.")
+    session_timeout_s: float = Field(30, ge=2, le=300, description="A silent owner loses its partitions after this.")
+    group_instance_id: str | None = Field(
+        None,
+        description="A name that survives restarts of this process, so that a rolling restart moves no partitions.",
+    )
     host: str = Field("127.0.0.1", description="Address that the HTTP ports listen on.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
 

@@ -32,6 +32,8 @@ def configure_logging(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.getLogger("aiokafka").setLevel("ERROR")  # it repeats every lost connection; the adapters say it once
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel("WARNING")
     structlog.configure(
         processors=[*shared_steps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

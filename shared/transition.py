@@ -74,5 +74,5 @@ def decode(value: bytes | None) -> Transition:
     """The transition of a record value. Errors: Malformed when it is none."""
     try:
         return _decoder.decode(value or b"")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not a transition: {error}") from error

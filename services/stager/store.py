@@ -146,6 +146,14 @@ class DueRow(NamedTuple):
     body: bytes
 
 
+class Standing(NamedTuple):
+    """How far a partition is: the next offset to fold, the last `seq` given out and the last one known published."""
+
+    offset: int
+    seq: int
+    published_seq: int
+
+
 class StageCount(NamedTuple):
     """How many customers are in a stage now."""
 
@@ -192,6 +200,9 @@ class Store(Protocol):
 
     async def mark_published(self, published: Mapping[int, int], epochs: Mapping[int, int]) -> None:
         """Remember the last published `seq` of each partition, for those whose epoch still holds."""
+
+    async def standings(self) -> dict[int, Standing]:
+        """How far every partition is that was ever claimed, whoever owns it."""
 
     async def stage_counts(self) -> list[StageCount]:
         """Customers per stage now, summed over the partitions, without zeros."""

@@ -40,7 +40,7 @@ class Place(msgspec.Struct, array_like=True):
 
 
 class _Body(msgspec.Struct, array_like=True):
-    """The bytes of a profile. Metrics are keyed by the fingerprint of their meaning, places by lifecycle name."""
+    """The bytes of a profile. `metrics` is flat: the fingerprint of a meaning, its memory, the next fingerprint, ..."""
 
     format: int
     born: int
@@ -48,7 +48,7 @@ class _Body(msgspec.Struct, array_like=True):
     historical_ms: int | None
     recent: bytes
     traits: bytes
-    metrics: dict[int, Any]
+    metrics: list[Any]
     places: dict[str, Place]
 
 
@@ -136,11 +136,10 @@ class Profile:
     def encode(self) -> bytes:
         """The bytes from which `decode_profile` makes the same profile: a pure function of what it holds."""
         assert self.rules is not None, "a profile that was never folded has no bytes"
-        metrics = {
-            metric.fingerprint: metric.family.pack(memory)
-            for metric, memory in zip(self.rules.metrics, self.memories, strict=True)
-            if memory is not None
-        }
+        metrics: list[Any] = []
+        for metric, memory in zip(self.rules.metrics, self.memories, strict=True):
+            if memory is not None:
+                metrics += (metric.fingerprint, metric.family.pack(memory))
         places = dict(self._elsewhere)
         for lifecycle, place in zip(self.rules.lifecycles, self.places, strict=True):
             if place is not None:
@@ -154,7 +153,7 @@ class Profile:
         self.is_new = False
         self.born, self.clock_ms, self.historical_ms = body.born, body.clock_ms, body.historical_ms
         self.recent, self.traits, self.rules = body.recent, Traits(body.traits), rules
-        stored, places = body.metrics, body.places
+        stored, places = dict(zip(body.metrics[::2], body.metrics[1::2], strict=True)), body.places
         self.memories = [
             metric.family.unpack(stored[metric.fingerprint]) if metric.fingerprint in stored else None
             for metric in rules.metrics

@@ -1,0 +1,1 @@
+"""What runs Stageline somewhere: the demo, and later the charts."""

@@ -1,0 +1,85 @@
+"""What callers read: success, refusals and problems, in shapes that Segment's and RudderStack's SDKs understand.
+
+RudderStack's Python SDK takes only status 200 for success, and repeats even a 400 unless the body has `code` and
+`message`; beside them stand the members of RFC 9457.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import Response
+
+from services.ingest.history import Progress
+from services.ingest.limits import RETRY_AFTER_S
+from services.ingest.refusal import Code, Refusal, Rejected
+from shared.errors import Unavailable
+
+_encode = msgspec.json.Encoder().encode
+_SUCCESS = _encode({"success": True})
+
+_STATUS = {
+    Code.UNKNOWN_KEY: HTTPStatus.UNAUTHORIZED,
+    Code.EVENT_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Code.TOO_MANY_EVENTS: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
+
+
+def success(beside: Mapping[str, Any] | None = None) -> Response:
+    """200: what was sent is in the log, save for the refusals that `beside` names."""
+    content = _encode({"success": True, **beside}) if beside else _SUCCESS
+    return Response(content, media_type="application/json")
+
+
+def batch_answer(*, accepted: int, refusals: Sequence[Refusal]) -> Response:
+    """200 with the refused items, or 400 when every item was refused."""
+    if not refusals:
+        return success()
+    if accepted:
+        return success({"rejected": refusals})
+    first = refusals[0]
+    place = f"batch[{first.index}]" + (f".{first.field}" if first.field else "")
+    return problem(HTTPStatus.BAD_REQUEST, first.code, first.message, field=place, beside={"rejected": refusals})
+
+
+def import_answer(progress: Progress) -> Response:
+    """200 with what became of the lines, or 400 when every line was refused."""
+    beside = msgspec.to_builtins(progress)
+    if progress.accepted or not progress.refused:
+        return success(beside)
+    first = progress.rejected[0]
+    message = f"every line was refused, the first one: {first.message}"
+    return problem(HTTPStatus.BAD_REQUEST, first.code, message, field=first.field, beside=beside)
+
+
+def rejection(error: Rejected, *, beside: Mapping[str, Any] | None = None) -> Response:
+    """The answer to a request, or its only item, that cannot be admitted."""
+    status = _STATUS.get(error.code, HTTPStatus.BAD_REQUEST)
+    return problem(status, error.code, error.message, field=error.field, beside=beside)
+
+
+def unavailable(error: Unavailable, *, beside: Mapping[str, Any] | None = None) -> Response:
+    """503: try again soon. Events keep their ids, so sending them again doubles nothing."""
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, Code.UNAVAILABLE, str(error), beside=beside)
+
+
+def problem(
+    status: HTTPStatus, code: Code, message: str, *, field: str | None = None, beside: Mapping[str, Any] | None = None
+) -> Response:
+    """An error answer. Source: RFC 9457, and `code` and `message` as SDKs read them."""
+    content: dict[str, Any] = {"success": False, "code": code, "message": message}
+    if field is not None:
+        content["field"] = field
+    content |= {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": message}
+    headers = {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Basic realm="stageline", charset="UTF-8"'
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return Response(
+        _encode({**content, **(beside or {})}), status, headers=headers, media_type="application/problem+json"
+    )

@@ -1,0 +1,118 @@
+"""A request's body as it arrives: in pieces, unpacked when it is gzip whatever the headers say, then bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncGenerator, Iterator
+
+from starlette.types import Receive
+
+from services.ingest.limits import BODY_TIMEOUT_S, CHUNK_BYTES_MAX, CHUNK_TIMEOUT_S
+from services.ingest.refusal import Code, Rejected
+from services.ingest.room import Seat
+
+GZIP_MEMBERS_MAX = (
+    10_000  # concatenated files are honest; each costs a new window, so empty ones by the million are not
+)
+
+_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # zlib's way of saying: gzip only, with its largest window
+
+
+class BrokenOff(Rejected):
+    """The caller stopped sending before the body was whole."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.BROKEN_BODY, message)
+
+
+class Unpacker:
+    """Bytes in, plain bytes out in pieces of at most CHUNK_BYTES_MAX; knows gzip by its first two bytes."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._is_gzip: bool | None = None
+        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        self._members = 1
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What this chunk unpacks to. Errors: BrokenOff when it is no gzip although it began as such."""
+        if self._is_gzip is None:
+            chunk = self._head + chunk
+            if len(chunk) < len(_MAGIC):
+                self._head = chunk
+                return
+            self._is_gzip = chunk.startswith(_MAGIC)
+            self._head = b""
+        for place in range(0, len(chunk), CHUNK_BYTES_MAX):
+            part = chunk[place : place + CHUNK_BYTES_MAX]
+            if self._is_gzip:
+                yield from self._inflated(part)
+            else:
+                yield part
+
+    def end(self) -> bytes:
+        """What was held back. Errors: BrokenOff when the gzip is not whole."""
+        if self._is_gzip and not self._inflater.eof:
+            raise BrokenOff("the gzip body ends early")
+        return self._head
+
+    def _inflated(self, part: bytes) -> Iterator[bytes]:
+        is_full = False
+        while part or is_full:
+            if self._inflater.eof:
+                self._next_member()
+            try:
+                piece = self._inflater.decompress(part, CHUNK_BYTES_MAX)
+            except zlib.error as error:
+                raise BrokenOff(f"the body is not gzip: {error}") from error
+            if piece:
+                yield piece
+            part = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+            is_full = len(piece) == CHUNK_BYTES_MAX and not self._inflater.eof  # zlib may hold more back
+
+    def _next_member(self) -> None:
+        self._members += 1
+        if self._members > GZIP_MEMBERS_MAX:
+            raise BrokenOff(f"the body has more than {GZIP_MEMBERS_MAX} gzip members")
+        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+
+
+async def chunks(receive: Receive) -> AsyncGenerator[bytes, None]:
+    """The body's chunks as they arrive. Errors: BrokenOff when the caller goes away or is silent before the end."""
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(CHUNK_TIMEOUT_S):
+                message = await receive()
+        except TimeoutError as error:
+            raise BrokenOff(f"nothing came for {CHUNK_TIMEOUT_S:.0f} s") from error
+        if message["type"] == "http.disconnect":
+            raise BrokenOff("the caller went away before the end of the body")
+        if body := message.get("body", b""):
+            yield body
+        more = message.get("more_body", False)
+
+
+async def read_body(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
+    """The whole body, unpacked.
+
+    Errors: Rejected when it has more than `bytes_max` bytes after unpacking, breaks off or takes too long; Crowded.
+    """
+    parts: list[bytes] = []
+    size = 0
+    unpacker = Unpacker()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in chunks(receive):
+                for piece in unpacker.feed(chunk):
+                    size += len(piece)
+                    if size > bytes_max:
+                        raise Rejected(Code.BODY_TOO_LARGE, f"the body has more than {bytes_max} bytes")
+                    seat.take(len(piece))
+                    parts.append(piece)
+    except TimeoutError as error:
+        raise BrokenOff(f"the body took more than {BODY_TIMEOUT_S:.0f} s") from error
+    parts.append(unpacker.end())
+    return b"".join(parts)

@@ -1,0 +1,43 @@
+"""The way into the log: append, wait for the acknowledgement within the bound, or say that the log does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from services.ingest.encode import entries, import_ends
+from services.ingest.limits import APPEND_GRACE_S
+from services.ingest.meters import append_seconds, event_count
+from shared.errors import Unavailable
+from shared.event import Event
+from shared.log import Entry, Log
+from shared.topics import Topics
+
+
+class Delivery:
+    """Puts events on the `events` topic. When it returns, they are there: all in-sync replicas have them."""
+
+    def __init__(self, log: Log, topics: Topics, *, timeout_s: float) -> None:
+        self._log = log
+        self._topics = topics
+        self._timeout_s = timeout_s
+
+    async def deliver(self, events: Sequence[Event], *, source: str, traceparent: str | None) -> None:
+        """One append for all of them. Errors: Unavailable; they may be in the log or not, and may be sent again."""
+        if not events:
+            return
+        records = entries(events, source=source, traceparent=traceparent)
+        await self._append(records)
+        event_count(source, "accepted").inc(len(events))
+
+    async def end_import(self, *, source: str) -> None:
+        """Tell every partition that an import is over. Errors: Unavailable."""
+        await self._append(import_ends(source=source, partitions=self._topics.partitions))
+
+    async def _append(self, records: Sequence[Entry]) -> None:
+        try:
+            with append_seconds.time():
+                async with asyncio.timeout(self._timeout_s + APPEND_GRACE_S):
+                    await self._log.append(self._topics.events, records, timeout_s=self._timeout_s)
+        except TimeoutError as error:
+            raise Unavailable(f"the log did not answer within {self._timeout_s:g} s") from error

@@ -1,0 +1,136 @@
+"""A request's body taken apart: who sends it, when, and its items, each still the bytes it was.
+
+Pure. An item that is no JSON does not sink its neighbours: the batch is then cut at its brackets instead.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import msgspec
+
+from services.ingest.item import Moment, misfit
+from services.ingest.limits import BATCH_EVENTS_MAX, CONTEXT_BYTES_MAX
+from services.ingest.members import Members, checked, split
+from services.ingest.refusal import Code, Rejected
+from shared.clock import to_ms
+
+TOKENS_MAX = 200_000  # of a body that has to be cut by hand: 0.1 s of work, far more than an honest batch has
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """`items` in the order they were sent; `context` applies to each of them, which may overrule it."""
+
+    items: list[bytes]
+    write_key: str | None = None
+    sent_ms: int | None = None
+    context: dict[str, msgspec.Raw] = field(default_factory=dict)
+
+    @property
+    def event_bytes(self) -> int:
+        """What the records made of it will hold, about: every item with the context that is copied into it."""
+        context_bytes = sum(len(name) + len(bytes(part)) for name, part in self.context.items())
+        return sum(map(len, self.items)) + len(self.items) * context_bytes
+
+
+class _Batch(msgspec.Struct, rename="camel"):
+    batch: list[msgspec.Raw]
+    write_key: str | None = None
+    sent_at: Moment | None = None
+    context: Members = msgspec.UNSET
+
+
+class _Single(msgspec.Struct, rename="camel"):
+    write_key: str | None = None
+
+
+_decode_batch = msgspec.json.Decoder(_Batch).decode
+_decode_single = msgspec.json.Decoder(_Single).decode
+
+
+def read_single(body: bytes) -> Envelope:
+    """The envelope of a body that is one item. Errors: Rejected when it is no JSON object."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        single = _decode_single(body)
+    except msgspec.ValidationError as error:
+        raise misfit(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(Code.NOT_JSON, f"the body is not JSON: {error}") from error
+    return Envelope([body], single.write_key)
+
+
+def read_batch(body: bytes) -> Envelope:
+    """The envelope of a batch. Errors: Rejected when the envelope itself is bad; its items are not looked into."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        batch = _decode_batch(body)
+        items = [bytes(part) for part in batch.batch]
+    except msgspec.ValidationError as error:
+        raise misfit(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        batch, items = _rescued(body, error)
+    if len(items) > BATCH_EVENTS_MAX:
+        raise Rejected(Code.TOO_MANY_EVENTS, f"{len(items)} events, more than {BATCH_EVENTS_MAX}", field="batch")
+    context = checked(batch.context, "context")
+    if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:
+        raise Rejected(Code.INVALID_FIELD, f"context has more than {CONTEXT_BYTES_MAX} bytes", field="context")
+    sent_ms = None if batch.sent_at is None else to_ms(batch.sent_at)
+    return Envelope(items, batch.write_key, sent_ms, split(context))
+
+
+def _rescued(body: bytes, error: Exception) -> tuple[_Batch, list[bytes]]:
+    """The envelope without its items, and the items cut out by hand, so that only the bad ones are refused."""
+    parts = cut_batch(body)
+    if parts is None:
+        raise Rejected(Code.NOT_JSON, f"the body is not JSON: {error}") from error
+    rest, items = parts
+    try:
+        return _decode_batch(rest), items
+    except msgspec.ValidationError as second:
+        raise misfit(second) from second
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as second:
+        raise Rejected(Code.NOT_JSON, f"the body is not JSON: {second}") from second
+
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_BATCH_KEY = re.compile(rb'"batch"\s*:\s*\Z')
+
+
+def cut_batch(body: bytes) -> tuple[bytes, list[bytes]] | None:
+    """The body with an empty batch, and the text between the commas of its batch; None when there is no such list.
+
+    Looks only at strings and brackets, so whatever else is wrong inside an item stays inside it.
+    """
+    depth = 0
+    opened: int | None = None
+    items: list[bytes] = []
+    start = 0
+    for count, token in enumerate(_TOKEN.finditer(body)):
+        if count > TOKENS_MAX:
+            return None
+        sign = token[0]
+        if sign in b"[{":
+            depth += 1
+            if depth == 2 and opened is None and _opens_batch(body, token.start()):
+                opened = start = token.end()
+        elif sign in b"]}":
+            if opened is not None and depth == 2:
+                last = body[start : token.start()]
+                items += [last] if items or last.strip() else []
+                return body[:opened] + body[token.start() :], items
+            depth -= 1
+        elif sign == b"," and opened is not None and depth == 2:
+            items.append(body[start : token.start()])
+            start = token.end()
+    return None
+
+
+def _opens_batch(body: bytes, place: int) -> bool:
+    """Whether the bracket at `place` is the value of the key `batch`."""
+    before = body[max(0, place - 64) : place]  # the key and some spaces
+    return body[place : place + 1] == b"[" and _BATCH_KEY.search(before) is not None

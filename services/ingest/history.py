@@ -1,0 +1,116 @@
+"""An import: history as NDJSON of any length, streamed into the log and answered with what became of its lines.
+
+Never holds more than a few chunks and one append's records. Whatever ends it early, the lines up to
+`acknowledged_line` have been dealt with, and nothing after them is promised to be in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+from starlette.types import Receive
+
+from services.ingest.admit import Intake, admit_item
+from services.ingest.body import Unpacker, chunks
+from services.ingest.delivery import Delivery
+from services.ingest.limits import (
+    EVENT_BYTES_MAX,
+    IMPORT_APPEND_BYTES_MAX,
+    IMPORT_APPEND_EVENTS_MAX,
+    REFUSALS_SHOWN_MAX,
+)
+from services.ingest.lines import Lines
+from services.ingest.meters import event_count
+from services.ingest.refusal import Code, Rejected
+from shared.clock import Clock
+from shared.errors import Unavailable
+from shared.event import Event
+
+# Pending lines, the records made of them, and the pieces on the way.
+IMPORT_BYTES_HELD = 4 * IMPORT_APPEND_BYTES_MAX
+
+
+class LineRefusal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One refused line, counted from 1."""
+
+    line: int
+    code: Code
+    message: str
+    field: str | None = None
+
+
+class Progress(msgspec.Struct):
+    """How far an import is: `accepted` events are in the log, `rejected` lists the first of the `refused`."""
+
+    accepted: int = 0
+    refused: int = 0
+    lines: int = 0
+    acknowledged_line: int = 0
+    ended: bool = False
+    rejected: list[LineRefusal] = msgspec.field(default_factory=list)
+
+
+class Import:
+    """One import under way."""
+
+    def __init__(self, delivery: Delivery, *, source: str, clock: Clock, traceparent: str | None = None) -> None:
+        self._delivery = delivery
+        self._source = source
+        self._clock = clock
+        self._traceparent = traceparent
+        self._pending: list[Event] = []
+        self._pending_bytes = 0
+        self.progress = Progress()
+
+    async def run(self, receive: Receive, stop: asyncio.Event, *, is_last: bool) -> None:
+        """Read to the end; then, unless more files follow, tell every partition that the import is over.
+
+        Errors: BrokenOff; Unavailable when the log does not answer or the process is stopping. `progress` stands.
+        """
+        unpacker, lines = Unpacker(), Lines()
+        async for chunk in chunks(receive):
+            if stop.is_set():
+                raise Unavailable("the service is stopping; go on from the line after acknowledged_line")
+            for piece in unpacker.feed(chunk):
+                await self._take(lines.feed(piece))
+                await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests
+        await self._take(lines.feed(unpacker.end()))
+        await self._take(lines.end())
+        await self._flush()
+        if is_last:
+            await self._delivery.end_import(source=self._source)
+            self.progress.ended = True
+
+    async def _take(self, lines: Iterable[bytes | None]) -> None:
+        intake = Intake(self._source, self._clock.now_ms(), kind_default="track", historical=True)
+        for line in lines:
+            self._judge(line, intake)
+            if len(self._pending) >= IMPORT_APPEND_EVENTS_MAX or self._pending_bytes >= IMPORT_APPEND_BYTES_MAX:
+                await self._flush()
+
+    def _judge(self, line: bytes | None, intake: Intake) -> None:
+        self.progress.lines += 1
+        if self.progress.lines == 1 and line is not None:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        try:
+            if line is None:
+                raise Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
+            if line.strip():
+                self._pending.append(admit_item(line, intake))
+                self._pending_bytes += len(line)
+        except Rejected as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Rejected) -> None:
+        self.progress.refused += 1
+        event_count(self._source, "refused").inc()
+        if len(self.progress.rejected) < REFUSALS_SHOWN_MAX:
+            self.progress.rejected.append(LineRefusal(self.progress.lines, error.code, error.message, error.field))
+
+    async def _flush(self) -> None:
+        events, self._pending, self._pending_bytes = self._pending, [], 0
+        await self._delivery.deliver(events, source=self._source, traceparent=self._traceparent)
+        self.progress.accepted += len(events)
+        self.progress.acknowledged_line = self.progress.lines

@@ -1,0 +1,25 @@
+"""How much ingest takes at once: every bound of the HTTP border, with the reason for its number."""
+
+from __future__ import annotations
+
+EVENT_BYTES_MAX = 32 * 1024  # what Segment's API takes, so SDKs already cut there
+BATCH_BYTES_MAX = 4 * 1024 * 1024  # Segment's SDKs stop at 500 KB, RudderStack's at 4 MiB
+BATCH_EVENTS_MAX = 2_500  # Segment's own bound
+CONTEXT_BYTES_MAX = 8 * 1024  # an envelope's context is copied into each of its events; real ones have 1 to 3 KB
+IDENTIFIER_BYTES_MAX = 512  # ids and names are keys in tables and in the log; real ones stay below 100
+DEPTH_MAX = 32  # nesting of one event; msgspec itself gives up near 1,000
+MEMBERS_MAX = 1_000  # keys and list items of one event's properties, traits or context
+
+REFUSALS_SHOWN_MAX = 100  # of an import: enough to see what is wrong, whatever the size of the file
+IMPORT_APPEND_EVENTS_MAX = 1_000  # records of one append: larger gains nothing, smaller pays the log's round trip
+IMPORT_APPEND_BYTES_MAX = 1024 * 1024  # the same, for large lines
+CHUNK_BYTES_MAX = 64 * 1024  # one step of decompression: what an import holds beside its pending records
+
+BODY_TIMEOUT_S = 30.0  # for a whole batch to arrive; a client slower than that holds memory others need
+CHUNK_TIMEOUT_S = 30.0  # between two pieces of an import: a silent client is gone
+APPEND_TIMEOUT_S = 5.0  # the log's acknowledgement; SDKs give up after 10 s
+APPEND_GRACE_S = 0.5  # the log bounds its own wait; this much later we stop believing it
+RETRY_AFTER_S = 2  # what a caller is told to wait when the log does not answer
+
+WAITING_BYTES_MAX = 64 * 1024 * 1024  # held at once by all requests: bodies and the records made of them
+WAITING_REQUESTS_MAX = 512  # at once, whatever their size

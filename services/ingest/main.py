@@ -1,0 +1,50 @@
+"""Ingest put together: settings, log and clock in, an HTTP service out, and how it drains."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import structlog
+
+from services.ingest.api import Ingest, make_app
+from services.ingest.delivery import Delivery
+from services.ingest.room import Room
+from services.ingest.settings import IngestSettings
+from shared.clock import Clock, SystemClock
+from shared.http import bind, serve_http
+from shared.log import Log
+from shared.topics import Topics
+from shared.waiting import until_available
+
+
+async def serve(
+    settings: IngestSettings,
+    stop: asyncio.Event,
+    *,
+    log: Log,
+    clock: Clock | None = None,
+    listener: socket.socket | None = None,
+) -> None:
+    """Serve until `stop`, on an open log that stays the caller's to close.
+
+    Draining, in this order: `/readyz` turns 503, so that nobody sends more; imports stop at their next chunk and say
+    how far they got; nothing new is accepted and requests under way are answered, each after the log's
+    acknowledgement; then this returns, and only then may the log be closed.
+
+    Errors: Refused when no write key is set, the address is taken or the topics differ; Unavailable.
+    """
+    settings.require_keys()
+    topics = Topics(settings.topic_prefix, settings.partitions)
+    await until_available(lambda: log.ensure(topics.all()), stop, what="the log")
+    ingest = Ingest(
+        keys=settings.write_keys,
+        delivery=Delivery(log, topics, timeout_s=settings.append_timeout_s),
+        room=Room(bytes_max=settings.waiting_bytes, requests_max=settings.waiting_requests),
+        clock=clock or SystemClock(),
+        stop=stop,
+    )
+    app = make_app(ingest, lambda: "draining" if stop.is_set() else None)
+    listener = listener or bind(settings.host, settings.ingest_port)
+    structlog.get_logger().info("ingest listens", address=listener.getsockname())
+    await serve_http(app, listener, stop)

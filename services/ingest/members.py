@@ -1,0 +1,92 @@
+"""JSON objects inside an event (`properties`, `traits`, `context`): checked, bounded, and left as the bytes they were.
+
+Promise: what passes can be decoded by every later reader, is nested at most DEPTH_MAX deep and holds no NUL, which
+PostgreSQL cannot keep. Must not know: what the members mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from services.ingest.limits import DEPTH_MAX, MEMBERS_MAX
+from services.ingest.refusal import Code, Rejected
+
+Members = msgspec.Raw | msgspec.UnsetType
+
+_MEMBER_BYTES_MIN = 2  # a list item and its comma: fewer bytes than this times MEMBERS_MAX cannot hold too many
+
+_decode_any = msgspec.json.Decoder().decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def checked(members: Members, field: str) -> Members:
+    """The object as it is, or UNSET for none and null.
+
+    Errors: Rejected when it is no object, cannot be decoded (1e400) or is beyond the bounds.
+    """
+    if members is msgspec.UNSET:
+        return members
+    text = bytes(members)
+    if text == b"null":
+        return msgspec.UNSET
+    if not text.startswith(b"{"):
+        raise Rejected(Code.INVALID_FIELD, f"{field} must be an object", field=field)
+    try:
+        value = _decode_any(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Rejected(Code.INVALID_FIELD, f"{field} cannot be read: {error}", field=field) from error
+    except RecursionError as error:
+        raise _too_deep(field) from error
+    if _needs_a_look(text):
+        _look_through(value, field)
+    return members
+
+
+def merged(members: Members, over: dict[str, msgspec.Raw]) -> Members:
+    """The object with `over` put into it; `over` wins. Every other member keeps its bytes."""
+    if not over:
+        return members
+    if members is msgspec.UNSET:
+        return msgspec.Raw(_encode(over))
+    return msgspec.Raw(_encode({**_decode_members(members), **over}))
+
+
+def split(members: Members) -> dict[str, msgspec.Raw]:
+    """The members of a checked object, each as its bytes; empty for none."""
+    return {} if members is msgspec.UNSET else _decode_members(members)
+
+
+def _needs_a_look(text: bytes) -> bool:
+    """Whether a bound might be passed: three scans in C spare nearly every event the walk in Python."""
+    return (
+        len(text) > _MEMBER_BYTES_MIN * MEMBERS_MAX
+        or text.count(b"{") + text.count(b"[") > DEPTH_MAX
+        or b"\\u0000" in text
+    )
+
+
+def _look_through(value: Any, field: str) -> None:
+    members = 0
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    while waiting:
+        part, depth = waiting.pop()
+        if isinstance(part, str):
+            if "\0" in part:
+                raise Rejected(Code.INVALID_FIELD, f"{field} holds a NUL character", field=field)
+            continue
+        if not isinstance(part, (dict, list)):
+            continue
+        if depth > DEPTH_MAX:
+            raise _too_deep(field)
+        members += len(part)
+        if members > MEMBERS_MAX:
+            raise Rejected(Code.TOO_MANY_MEMBERS, f"{field} has more than {MEMBERS_MAX} members", field=field)
+        inner = part if isinstance(part, list) else [*part.keys(), *part.values()]
+        waiting += [(child, depth + 1) for child in inner]
+
+
+def _too_deep(field: str) -> Rejected:
+    return Rejected(Code.TOO_DEEP, f"{field} is nested more than {DEPTH_MAX} deep", field=field)

@@ -1,0 +1,45 @@
+"""What ingest can be told from outside."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from services.ingest.keys import FORM, SETTING, WriteKeys, parse_write_keys
+from services.ingest.limits import APPEND_TIMEOUT_S, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX
+from shared.errors import Refused
+from shared.settings import PREFIX, Settings
+
+
+def _keys(given: object) -> WriteKeys:
+    """Read at once, so that the keys themselves are kept nowhere; a Refused passes through without showing them."""
+    return given if isinstance(given, WriteKeys) else parse_write_keys(str(given))
+
+
+class IngestSettings(Settings):
+    """Ingest's own settings."""
+
+    model_config = SettingsConfigDict(arbitrary_types_allowed=True, env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    ingest_port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP API; 0 takes any free one.")
+    write_keys: Annotated[WriteKeys, NoDecode, BeforeValidator(_keys)] = Field(
+        WriteKeys({}), description="Who may send: `name:key,name:key` or just `key`."
+    )
+    append_timeout_s: float = Field(
+        APPEND_TIMEOUT_S, gt=0, le=60, description="Seconds that a request waits for the log before it answers 503."
+    )
+    waiting_bytes: int = Field(
+        WAITING_BYTES_MAX,
+        ge=16 * 1024 * 1024,
+        description="Memory for requests under way; beyond it the answer is 503.",
+    )
+    waiting_requests: int = Field(
+        WAITING_REQUESTS_MAX, ge=1, description="Requests under way at once; beyond it the answer is 503."
+    )
+
+    def require_keys(self) -> None:
+        """Errors: Refused when nobody could send anything, saying what to set."""
+        if not self.write_keys:
+            raise Refused(f"{SETTING} is not set: {FORM}")

@@ -1,0 +1,136 @@
+"""The notifier over HTTP: what became of the deliveries, for people and for the demo; and the operator routes."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from services.notifier.deliveries import LISTED_MAX, Deliveries, DeliveryRow
+from services.notifier.delivery import Outcome
+from shared.clock import rfc3339
+from shared.errors import Unavailable
+from shared.http import Readiness, add_operator_routes
+
+LISTED = 100  # when nobody asks for more
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+# A page of the open web can make a browser on this machine ask us under a name of its own choosing (DNS rebinding).
+_LOCAL_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class DeliveryView(BaseModel):
+    """One delivery. Times are RFC 3339; `due_at` is when it is tried next, null when its outcome is final."""
+
+    id: UUID
+    campaign: str
+    step: int
+    channel: str
+    target: str
+    customer: str
+    lifecycle: str
+    transition: str
+    outcome: Outcome
+    reason: str
+    attempts: int
+    decided_at: str
+    due_at: str | None
+    finished_at: str | None
+
+
+class CountView(BaseModel):
+    """How many deliveries of a campaign have come to an outcome."""
+
+    campaign: str
+    outcome: Outcome
+    deliveries: int
+
+
+class DeliveryFilter(BaseModel):
+    """Which deliveries to list; what is absent narrows nothing."""
+
+    customer: str | None = None
+    campaign: str | None = None
+    outcome: Outcome | None = None
+    limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = LISTED
+
+
+class Progress(BaseModel):
+    """How far all notifiers together are.
+
+    `behind`: transitions on the topic not yet decided; `pending`: deliveries still to be sent or tried again.
+    """
+
+    behind: int
+    pending: int
+
+
+def make_app(
+    deliveries: Deliveries,
+    *,
+    admin_token: str,
+    is_ready: Readiness,
+    progress: Callable[[], Awaitable[Progress]],
+) -> FastAPI:
+    """The application. Without a token its API answers requests of this machine only, else 403."""
+    app = FastAPI(title="Stageline notifier", docs_url=None, redoc_url=None)
+    add_operator_routes(app, is_ready)
+    app.add_exception_handler(Unavailable, _unavailable)
+
+    def guard(request: Request) -> None:
+        _admit(request, admin_token)
+
+    @app.get("/deliveries", dependencies=[Depends(guard)])
+    async def list_deliveries(wanted: Annotated[DeliveryFilter, Query()]) -> list[DeliveryView]:
+        """The newest deliveries first."""
+        rows = await deliveries.newest(
+            customer=wanted.customer, campaign=wanted.campaign, outcome=wanted.outcome, limit=wanted.limit
+        )
+        return [_view(row) for row in rows]
+
+    @app.get("/deliveries/summary", dependencies=[Depends(guard)])
+    async def count_deliveries() -> list[CountView]:
+        """How many deliveries of each campaign have come to which outcome."""
+        counts = await deliveries.counts()
+        return [CountView(campaign=c.campaign, outcome=c.outcome, deliveries=c.deliveries) for c in counts]
+
+    app.get("/progress", dependencies=[Depends(guard)])(progress)
+    return app
+
+
+def _admit(request: Request, admin_token: str) -> None:
+    if not admin_token:
+        client = request.client.host if request.client else ""
+        if client not in _LOOPBACK or (request.url.hostname or "") not in _LOCAL_NAMES:
+            raise HTTPException(403, "set STAGELINE_ADMIN_TOKEN to ask from another machine")
+        return
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), admin_token.encode()):
+        raise HTTPException(401, "a valid admin token is needed", headers={"WWW-Authenticate": "Bearer"})
+
+
+async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, status_code=503, headers={"Retry-After": "5"})
+
+
+def _view(row: DeliveryRow) -> DeliveryView:
+    return DeliveryView(
+        id=row.id,
+        campaign=row.campaign,
+        step=row.step,
+        channel=row.channel,
+        target=row.target,
+        customer=row.customer,
+        lifecycle=row.lifecycle,
+        transition=row.transition,
+        outcome=row.outcome,
+        reason=row.reason,
+        attempts=row.attempts,
+        decided_at=rfc3339(row.decided_ms),
+        due_at=None if row.due_ms is None else rfc3339(row.due_ms),
+        finished_at=None if row.finished_ms is None else rfc3339(row.finished_ms),
+    )

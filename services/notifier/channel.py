@@ -1,0 +1,58 @@
+"""How a message leaves, as a port; `channel_console.py` and `channel_webhook.py` are its adapters.
+
+This docstring is the contract; one suite (`tests/contract/test_channel.py`) holds every adapter to it.
+
+- `send` makes one attempt and answers within a bound of its own, a little over `SEND_TIMEOUT_S` at most.
+- It never raises for anything that the receiver or the network does: that is a Failed or a Rejected with a reason that
+  people can read (and that holds no secret).
+- It may be called again with the same delivery id, when nobody knows whether the last attempt arrived: the id goes
+  with the message, so that the receiver can tell a repeat.
+- It decides nothing: neither whether to send nor when to try again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from services.notifier.delivery import Delivery
+
+SEND_TIMEOUT_S = 15  # Standard Webhooks; whoever needs longer should answer first and work afterwards
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The receiver has taken it. `reason` says how, for people: a status, say."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Not this time. `retry_after_ms` is how long the receiver asked to be left alone (0: it did not)."""
+
+    reason: str
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Never: no later attempt can succeed."""
+
+    reason: str
+
+
+Answer: TypeAlias = Sent | Failed | Rejected
+
+
+class Channel(Protocol):
+    """One way for messages to leave."""
+
+    async def open(self) -> None:
+        """Get ready to send."""
+
+    async def close(self) -> None:
+        """Release every connection."""
+
+    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+        """Make one attempt. `now_ms` is the time that the message says it was sent."""

@@ -1,0 +1,50 @@
+"""The console channel: one line of JSON for each delivery."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from services.notifier.channel import Answer, Failed, Sent
+from services.notifier.delivery import Delivery
+from shared.clock import rfc3339
+
+Write = Callable[[str], object]
+"""Takes one line, its line feed included."""
+
+
+def write_stdout(line: str) -> None:
+    """Write a line to the standard output at once."""
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+class ConsoleChannel:
+    """Writes `{"delivery", "campaign", "sent_at", "transition"}`, one object a line."""
+
+    def __init__(self, write: Write = write_stdout) -> None:
+        self._write = write
+
+    async def open(self) -> None:
+        """Nothing to get ready."""
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+        """Write the line; a closed or full output is a failure like any other."""
+        line = msgspec.json.encode(
+            {
+                "delivery": str(delivery.id),
+                "campaign": delivery.campaign,
+                "sent_at": rfc3339(now_ms),
+                "transition": delivery.transition,
+            }
+        )
+        try:
+            self._write(line.decode() + "\n")
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
+            return Failed(f"cannot write: {error}")
+        return Sent()

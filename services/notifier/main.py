@@ -1,0 +1,166 @@
+"""The notifier's composition root: picks the adapters, starts the parts, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+
+from services.notifier import metrics
+from services.notifier.api import Progress, make_app
+from services.notifier.campaign import Campaign, WebhookStep
+from services.notifier.campaign_file import load_paths
+from services.notifier.channel import Channel
+from services.notifier.channel_console import ConsoleChannel
+from services.notifier.channel_webhook import WebhookChannel
+from services.notifier.deliveries import Deliveries
+from services.notifier.deliveries_sql import SqlDeliveries
+from services.notifier.delivery import ChannelName
+from services.notifier.sender import Sender
+from services.notifier.settings import NotifierSettings
+from services.notifier.worker import Worker
+from shared.clock import Clock, SystemClock
+from shared.database import make_engine
+from shared.errors import Refused, Unavailable
+from shared.http import bind, serve_http
+from shared.log import Log
+from shared.topics import Topics
+from shared.waiting import until_available, wait_for
+
+LAG_EVERY_S = 10.0  # what a metrics server asks for every 15 s or so
+
+_log = structlog.get_logger()
+
+
+async def serve(
+    settings: NotifierSettings,
+    stop: asyncio.Event,
+    *,
+    log: Log,
+    clock: Clock | None = None,
+    deliveries: Deliveries | None = None,
+    channels: Mapping[ChannelName, Channel] | None = None,
+    listener: socket.socket | None = None,
+) -> None:
+    """Read, decide and send until `stop`, then drain. `log` is open, and stays so; the rest is opened and closed here.
+
+    What is not given is made from the settings. Errors: Refused when settings, campaigns or tables are not right.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        socket_of_http = listener or bind(settings.host, settings.notifier_port)
+        stack.callback(socket_of_http.close)
+        campaigns = load_campaigns(settings)
+        channels = make_channels(settings) if channels is None else channels
+        deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
+        stack.push_async_callback(deliveries.close)
+        service = _Service(settings, log, deliveries, channels, campaigns, clock)
+        app = make_app(
+            deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress
+        )
+        async with asyncio.TaskGroup() as tasks:
+            http_stop = asyncio.Event()
+            tasks.create_task(serve_http(app, socket_of_http, http_stop))
+            try:
+                await service.run(stop)
+            finally:
+                http_stop.set()  # last: whoever watches the drain can still ask
+
+
+def load_campaigns(settings: NotifierSettings) -> Sequence[Campaign]:
+    """The campaigns of the settings' paths. Errors: Refused, with every fault of every file."""
+    loaded = load_paths(settings.campaign_paths)
+    for fault in loaded.faults:
+        if fault.severity == "warning":
+            _log.warning("campaign file", fault=fault.render())
+    wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
+    if any(isinstance(step, WebhookStep) for one in loaded.campaigns for step in one.steps):
+        wrong += [] if settings.webhook_secrets else ["a campaign sends webhooks: set STAGELINE_WEBHOOK_SECRET"]
+    if wrong:
+        raise Refused("\n".join(wrong))
+    return loaded.campaigns
+
+
+def make_channels(settings: NotifierSettings) -> dict[ChannelName, Channel]:
+    """The channels that these settings make possible: webhooks only where there is a secret to sign them."""
+    channels: dict[ChannelName, Channel] = {ChannelName.CONSOLE: ConsoleChannel()}
+    if settings.webhook_secrets:
+        allow_private = settings.webhook_allow_private
+        channels[ChannelName.WEBHOOK] = WebhookChannel(settings.webhook_secrets, allow_private=allow_private)
+    return channels
+
+
+class _Service:
+    """Worker and senders, and what they stand on."""
+
+    def __init__(
+        self,
+        settings: NotifierSettings,
+        log: Log,
+        deliveries: Deliveries,
+        channels: Mapping[ChannelName, Channel],
+        campaigns: Sequence[Campaign],
+        clock: Clock,
+    ) -> None:
+        self._topics = Topics(settings.topic_prefix, settings.partitions)
+        self._log = log
+        self._deliveries = deliveries
+        self._channels = channels
+        self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
+        self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, on_news=self._wake_senders)
+        self._senders = [Sender(deliveries, name, channel, clock=clock) for name, channel in channels.items()]
+        self._is_open = False
+
+    def is_ready(self) -> str | None:
+        """Why nothing is decided or sent just now, or None."""
+        return self._worker.trouble if self._is_open else "the database or the log has not answered yet"
+
+    async def progress(self) -> Progress:
+        """How far all notifiers together are."""
+        standing, ends = await self._deliveries.standing(), await self._log.ends(self._topics.transitions)
+        behind = sum(max(0, end - standing.offsets.get(partition, 0)) for partition, end in ends.items())
+        return Progress(behind=behind, pending=standing.pending)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. Then: stop reading, finish the batch, let running sends end, record them, close.
+
+        The reader leaves the group before the sends have ended, so that another notifier goes on at once; the
+        database is closed after everything, because everything ends with a row.
+        """
+        await self._open(stop)
+        async with AsyncExitStack() as stack:
+            for channel in self._channels.values():
+                await channel.open()
+                stack.push_async_callback(channel.close)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch_lag(stop))
+                for sender in self._senders:
+                    tasks.create_task(sender.run(stop))
+                try:
+                    await self._worker.run(stop)
+                finally:
+                    self._wake_senders()  # they need not wait out their poll to see the stop
+                    await self._reader.close()
+
+    def _wake_senders(self) -> None:
+        for sender in self._senders:
+            sender.wake()
+
+    async def _open(self, stop: asyncio.Event) -> None:
+        await until_available(self._deliveries.open, stop, what="the database")
+        await until_available(lambda: self._log.ensure(self._topics.all()), stop, what="the log")
+        self._is_open = not stop.is_set()
+
+    async def _watch_lag(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                ends = await self._log.ends(self._topics.transitions)
+            except Unavailable:
+                _log.debug("lag unknown")  # the worker says loudly what is wrong
+            else:
+                owned = self._worker.positions()
+                metrics.LAG.set(sum(max(0, ends.get(p, 0) - offset) for p, offset in owned.items()))
+            await wait_for(stop, timeout_s=LAG_EVERY_S)

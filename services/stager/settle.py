@@ -1,0 +1,99 @@
+"""Settling: a folded batch is saved in one transaction, then published; one batch is in flight at a time.
+
+Saving comes first because the table is the outbox: what is committed will be published, by us or by the next owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+from services.stager import meters
+from services.stager.owned import Folded
+from services.stager.publisher import Publisher
+from services.stager.store import FenceLost, Store
+from shared.errors import StagelineError
+from shared.log import Reader
+from shared.transition import TimeCause
+
+REMEMBER_EVERY_S = 1.0  # remembering how far the outbox and the group are costs a commit; a crash before only repeats
+PROVE_AFTER_S = 5.0  # publishing this long after the commit, somebody else may have claimed and published meanwhile
+
+
+class Settler:
+    """Saves and publishes for one worker. `tasks` outlives it."""
+
+    def __init__(self, *, store: Store, publisher: Publisher, reader: Reader, tasks: asyncio.TaskGroup) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._reader = reader
+        self._tasks = tasks
+        self._flying: asyncio.Task[StagelineError | None] | None = None
+        self._remembered_s = 0.0
+        self._published: dict[int, tuple[int, int, int]] = {}  # partition: (epoch, seq, offset), not yet remembered
+
+    async def hand_over(self, folded: Sequence[Folded]) -> None:
+        """Start settling this batch as soon as the one before is done. Errors: those of the one before."""
+        await self.settled()
+        self._flying = self._tasks.create_task(self._settle(folded))
+
+    async def settled(self) -> None:
+        """Wait until nothing is in flight. Errors: FenceLost and Unavailable, after which all unsaved work is void."""
+        flying, self._flying = self._flying, None
+        if flying is not None and (error := await flying) is not None:
+            raise error
+
+    async def abandon(self) -> None:
+        """Wait until nothing is in flight, whatever became of it."""
+        flying, self._flying = self._flying, None
+        if flying is not None:
+            await flying
+        self._published.clear()
+
+    async def remember(self, *, every_s: float = 0.0) -> None:
+        """Keep how far the topics and the group are, unless done less than `every_s` ago. Errors: Unavailable."""
+        if time.monotonic() - self._remembered_s < every_s:
+            return
+        published, self._published = self._published, {}
+        self._remembered_s = time.monotonic()
+        if published:
+            await self._store.mark_published(
+                {number: seq for number, (_, seq, _) in published.items()},
+                {number: epoch for number, (epoch, _, _) in published.items()},
+            )
+            await self._reader.commit({number: offset for number, (_, _, offset) in published.items()})
+
+    async def _settle(self, folded: Sequence[Folded]) -> StagelineError | None:
+        """The failure is returned, not raised: the loop that folds meets it at a moment of its own choosing."""
+        try:
+            with meters.SAVE_SECONDS.time():
+                recorded_ms = await self._store.save([part.batch for part in folded])
+            await self._publish(folded, committed_s=time.monotonic())
+            _measure(folded, recorded_ms)
+        except StagelineError as error:
+            return error
+        return None
+
+    async def _publish(self, folded: Sequence[Folded], *, committed_s: float) -> None:
+        if time.monotonic() - committed_s > PROVE_AFTER_S:
+            await self._prove({part.batch.partition: part.batch.epoch for part in folded})
+        with meters.PUBLISH_SECONDS.time():
+            await self._publisher.publish(folded)
+        for part in folded:
+            position = part.batch.position
+            self._published[part.batch.partition] = (part.batch.epoch, position.seq, position.offset)
+
+    async def _prove(self, epochs: Mapping[int, int]) -> None:
+        lost = frozenset(epochs) - await self._store.prove(epochs)
+        if lost:
+            raise FenceLost(lost)
+
+
+def _measure(folded: Sequence[Folded], recorded_ms: int) -> None:
+    for part in folded:
+        meters.QUARANTINED.inc(len(part.batch.quarantine))
+        for transition, row in zip(part.transitions, part.batch.transitions, strict=True):
+            (meters.MOVED if transition.change == "moved" else meters.LINGERED).inc()
+            if isinstance(transition.cause, TimeCause) and not transition.historical:
+                meters.LATENESS_SECONDS.observe((recorded_ms - row.at_ms) / 1000)

@@ -1,0 +1,112 @@
+"""The lines that `simulate` and `explain` read: Segment's messages, one JSON object a line (LANGUAGE.md 8).
+
+Shape: each good line becomes an Event with its log time, as if ingest had written it; knows nothing of lifecycles.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from services.stager.fold.instants import instant_of
+from shared.clock import rfc3339
+from shared.errors import Malformed
+from shared.event import RESERVED_NAMES, Event
+
+# Local calendars need a year on each side of the instants they are asked for.
+_INSTANT_MIN_MS: Final = -62_100_000_000_000
+_INSTANT_MAX_MS: Final = 253_300_000_000_000
+
+_Identifier = str | int | None
+
+
+class Line(NamedTuple):
+    """An event and when the log received it, in milliseconds."""
+
+    event: Event
+    received_ms: int
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    """A line as it is written; what is not named here does not matter."""
+
+    timestamp: str
+    type: Literal["track", "page", "screen", "identify", "group", "import_end"] = "track"
+    message_id: _Identifier = None
+    user_id: _Identifier = None
+    anonymous_id: _Identifier = None
+    event: str | None = None
+    name: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    category: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    properties: dict[str, msgspec.Raw] | None = None
+    traits: dict[str, msgspec.Raw] | None = None
+    received_at: str | None = None
+    historical: Any = False
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def read_line(line: bytes, number: int) -> Line:
+    """The event of a line; `number` counts from 1. Errors: Malformed, saying what is wrong."""
+    try:
+        message = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(str(error)) from error
+    occurred_ms = _instant("timestamp", message.timestamp)
+    received_ms = occurred_ms if message.received_at is None else _instant("receivedAt", message.received_at)
+    if message.type == "import_end":
+        return Line(Event(type="import_end"), received_ms)
+    event = Event(
+        type=message.type,
+        id=_identifier(message.message_id) or f"{number:012d}",
+        customer=_customer(message),
+        name=_name(message),
+        occurred_at=rfc3339(min(occurred_ms, received_ms)),
+        properties=msgspec.Raw(_encode(_properties(message))),
+        traits=msgspec.Raw(_encode(message.traits or {})),
+        historical=message.historical is True,
+    )
+    return Line(event, received_ms)
+
+
+def _instant(field: str, text: str) -> int:
+    instant_ms = instant_of(text)
+    if instant_ms is None or not _INSTANT_MIN_MS < instant_ms < _INSTANT_MAX_MS:
+        raise Malformed(f"{field} is no time: {text!r}")
+    return instant_ms
+
+
+def _identifier(given: _Identifier) -> str:
+    """Text as it is, an integer as its digits; empty when absent."""
+    return "" if given is None else str(given)
+
+
+def _customer(message: _Message) -> str:
+    customer = _identifier(message.user_id) or _identifier(message.anonymous_id)
+    if not customer:
+        raise Malformed("neither userId nor anonymousId names a customer")
+    return customer
+
+
+def _name(message: _Message) -> str:
+    reserved = RESERVED_NAMES.get(message.type)
+    if reserved is not None:
+        return reserved
+    if not message.event:
+        raise Malformed("a track needs an event")
+    if message.event.startswith("$"):
+        raise Malformed(f"a track's name may not begin with $: {message.event!r}")
+    return message.event
+
+
+def _properties(message: _Message) -> dict[str, msgspec.Raw]:
+    """The properties; a page's or screen's own name and category are properties too, and win."""
+    properties = message.properties or {}
+    if message.type in ("page", "screen"):
+        for field, own in (("name", message.name), ("category", message.category)):
+            if own is not msgspec.UNSET and own != b"null":
+                properties[field] = own
+    return properties

@@ -1,0 +1,174 @@
+"""One aiokafka producer from its start to its end, whichever way it ends.
+
+Promise: records of one `write` to one partition are appended in order and without a hole. A *successor* of this
+producer (`heir`) carries the same producer id with the next epoch: from the successor's first record on a partition
+on, the broker refuses whatever this producer still has in flight there (KIP-360), so an abandoned record is either
+before the successor's records or nowhere.
+
+aiokafka offers no way to give up a producer while the broker is silent, nor to carry an id over. The members with an
+underscore that this needs are touched in this module only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared.log import Entry
+from shared.log_kafka_failure import FAILURES
+
+BATCH_BYTES_MAX = 512 * 1024  # one produce request at a time goes to a broker, so big ones; half of its 1 MiB limit
+BULK_ENTRIES_MIN = 64  # from here on a batch of one's own is cheaper than sharing one with other writers
+LINGER_MS = 2  # lets concurrent requests share a batch; far below the latency that is promised
+REQUEST_TIMEOUT_MS = 10_000  # a request unanswered for this long is sent again on a new connection
+RECORDS_MAX = 1 << 30  # records to one partition before a successor takes over: aiokafka wraps wrongly at 2^31
+EPOCH_MAX = 32_000  # a producer epoch has 15 bits; then a new id is taken
+GIVE_UP_TIMEOUT_S = 2  # closing sockets takes no answer from anybody
+
+
+class Identity(NamedTuple):
+    """Who appends, as the broker sees it."""
+
+    producer_id: int
+    epoch: int
+
+
+class Abandoned(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
+    """This producer was given up while records were on their way."""
+
+
+class Producer:
+    """Idempotent, acknowledged by all in-sync replicas, compressed with one codec. Raises what aiokafka raises."""
+
+    def __init__(self, bootstrap: str, *, codec: str, identity: Identity | None) -> None:
+        self._kafka = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, compression_type=codec,
+            max_batch_size=BATCH_BYTES_MAX, linger_ms=LINGER_MS, request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )  # fmt: skip
+        if identity is not None:
+            self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
+        self._under_way: dict[asyncio.Future[object], float] = {}
+        self._written: Counter[tuple[str, int]] = Counter()
+        self._is_worn = False
+        self._acknowledged_at = 0.0
+
+    async def start(self) -> None:
+        """Connect, and get a producer id unless one was inherited; without a bound of its own."""
+        await self._kafka.start()
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether so much went to one partition that a successor should take over."""
+        return self._is_worn
+
+    @property
+    def heir(self) -> Identity | None:
+        """The identity that fences this one; None when its epochs are used up, which takes EPOCH_MAX replacements."""
+        manager = self._kafka._txn_manager  # noqa: SLF001
+        if not manager.has_pid() or manager.producer_epoch >= EPOCH_MAX:
+            return None
+        return Identity(manager.producer_id, manager.producer_epoch + 1)
+
+    @property
+    def under_way(self) -> frozenset[asyncio.Future[object]]:
+        """What has been handed over and is neither acknowledged nor failed."""
+        return frozenset(self._under_way)
+
+    def silence_s(self, *, since: float) -> float:
+        """How long nothing has been acknowledged although something waits for it: since its oldest, else `since`."""
+        waiting_from = next(iter(self._under_way.values()), since)
+        return asyncio.get_running_loop().time() - max(waiting_from, self._acknowledged_at)
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        return len(await self._kafka.partitions_for(topic))
+
+    async def write(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
+        """Append to one partition and return the offsets, when all are acknowledged."""
+        self._written[topic, partition] += len(entries)
+        self._is_worn = self._is_worn or self._written[topic, partition] >= RECORDS_MAX
+        if len(entries) < BULK_ENTRIES_MIN and all(entry.partition is None for entry in entries):
+            return await self._write_shared(topic, partition, entries)
+        return await self._write_own(topic, partition, entries)
+
+    async def _write_shared(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
+        """Through batches that other writers fill too: what many small requests want."""
+        sent = []
+        for entry in entries:
+            headers = list(entry.headers)
+            sent.append(await self._kafka.send(topic, entry.value, entry.key, partition, headers=headers))
+            self._watch(sent[-1])
+        await asyncio.wait(sent)
+        return [future.result().offset for future in sent]
+
+    async def _write_own(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
+        """Through batches of its own, each sent when the one before it is acknowledged.
+
+        Waiting costs nothing, since only one request is in flight to a broker anyway, and it is what keeps a failed
+        batch from being followed by the next.
+        """
+        offsets: list[int] = []
+        while len(offsets) < len(entries):
+            batch = self._kafka.create_batch()
+            for entry in entries[len(offsets) :] if offsets else entries:
+                if batch.append(timestamp=None, key=entry.key, value=entry.value, headers=list(entry.headers)) is None:
+                    break
+            batch.close()
+            sent = await self._kafka.send_batch(batch, topic, partition=partition)
+            self._watch(sent)
+            first = (await asyncio.shield(sent)).offset
+            offsets.extend(range(first, first + batch.record_count()))
+        return offsets
+
+    def _watch(self, sent: asyncio.Future[object]) -> None:
+        self._under_way[sent] = sent.get_loop().time()
+        sent.add_done_callback(self._note)
+
+    def _note(self, sent: asyncio.Future[object]) -> None:
+        """Also looks at a failure that nobody may be waiting for any more, or asyncio reports it as lost."""
+        self._under_way.pop(sent, None)
+        if not sent.cancelled() and sent.exception() is None:
+            self._acknowledged_at = sent.get_loop().time()
+
+    async def drained(self) -> None:
+        """Wait until nothing is under way; without a bound of its own."""
+        while self._under_way:
+            await asyncio.wait(self.under_way)
+
+    async def stop(self, *, timeout_s: float) -> None:
+        """Deliver what is under way and end; give it up after `timeout_s`. Raises nothing."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._kafka.stop()
+        except FAILURES:
+            await self.abandon()
+
+    def cut(self) -> None:
+        """At once: fail every record under way, accept and send no more. `abandon` has still to be awaited."""
+        self._kafka._message_accumulator.fail_all(Abandoned("the producer was given up"))  # noqa: SLF001
+        if (sender := self._kafka._sender.sender_task) is not None:  # noqa: SLF001
+            sender.cancel()
+
+    async def abandon(self) -> None:
+        """End without waiting for the broker. Raises nothing."""
+        self.cut()
+        for end in (self._close_connections, self._end_sender, self._kafka.stop):
+            with suppress(*FAILURES):
+                async with asyncio.timeout(GIVE_UP_TIMEOUT_S):
+                    await end()
+
+    async def _close_connections(self) -> None:
+        await self._kafka.client.close()
+
+    async def _end_sender(self) -> None:
+        """On its way out the sender waits for its requests, which may wait for a broker: each cancel ends one."""
+        sender = self._kafka._sender.sender_task  # noqa: SLF001
+        while sender is not None and not sender.done():
+            sender.cancel()
+            await asyncio.wait({sender}, timeout=0.05)

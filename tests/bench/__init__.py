@@ -1,0 +1,1 @@
+"""The benchmark: real Kafka, real PostgreSQL, real processes; prints a table and writes JSON."""

@@ -1,0 +1,66 @@
+"""Stageline's processes under measurement, and what CPU time they and the servers use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def start(command: str, settings: dict[str, str], output: Path) -> subprocess.Popen[bytes]:
+    """Start `stageline COMMAND` with these settings."""
+    inherited = {key: text for key, text in os.environ.items() if not key.startswith("STAGELINE_")}
+    with output.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "services.main", command],
+            env=inherited | settings | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system seconds of these processes so far, ended children included."""
+    return sum(_ticks(pid) for pid in pids) / TICKS_PER_S
+
+
+def descendants(root: int) -> set[int]:
+    """A process and all below it."""
+    parents = {int(path.name): _parent(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def java_pids() -> set[int]:
+    """The brokers of this machine."""
+    return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and _is_broker(int(path.name))}
+
+
+def _is_broker(pid: int) -> bool:
+    try:
+        return b"kafka.Kafka" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _ticks(pid: int) -> int:
+    fields = _stat(pid)
+    return sum(int(field) for field in fields[11:15]) if fields else 0
+
+
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else -1
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the command's name; empty when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -1,0 +1,71 @@
+"""Builders of transitions, campaigns and deliveries: a test says only what matters to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from services.notifier.campaign import Campaign, Change, ConsoleStep, Trigger
+from services.notifier.delivery import ChannelName, Decision, Delivery
+from services.notifier.plan import plan
+from shared.clock import rfc3339
+from shared.transition import TimeCause, Transition, encode
+
+NOW_MS = 1_800_000_000_000
+
+
+def a_transition(**given: Any) -> Transition:
+    """`ann` moves from `active` to `at_risk` in `shop`, now."""
+    usual = Transition(
+        id="0f5c8a52-4a57-5d10-9c2e-6d3c7f3f9f01", customer="ann", lifecycle="shop", change="moved",
+        from_stage="active", to_stage="at_risk", at=rfc3339(NOW_MS), entry=1, nth=0, stay_ms=1_000, cause=TimeCause(),
+        historical=False, n=2, seq=1, version="v1",
+    )  # fmt: skip
+    return msgspec.structs.replace(usual, **given)
+
+
+def a_lingering(**given: Any) -> Transition:
+    """`ann` lingers in `at_risk` of `shop`, for the first time in this visit."""
+    return a_transition(**{"change": "lingered", "from_stage": "at_risk", "nth": 1, **given})
+
+
+def a_campaign(name: str = "win-back", *, change: Change = Change.MOVED, **given: Any) -> Campaign:
+    """Writes a line when somebody moves into `at_risk` of `shop`."""
+    trigger = Trigger("shop", "at_risk", change, given.pop("nth", None))
+    return Campaign(name, **{"trigger": trigger, "steps": (ConsoleStep(),), **given})
+
+
+def a_decision(campaign: Campaign | None = None, *, now_ms: int = NOW_MS, **transition: Any) -> Decision:
+    """The only decision on a transition, of its own unless `id` is given."""
+    moved = a_transition(**{"id": str(uuid4()), **transition})
+    (decision,) = plan([campaign or a_campaign()], moved, now_ms=now_ms)
+    return decision
+
+
+def a_delivery(*, channel: ChannelName = ChannelName.CONSOLE, target: str = "", attempt: int = 1) -> Delivery:
+    """A taken delivery of `win-back` to `ann`."""
+    return Delivery(
+        id=uuid4(), campaign="win-back", channel=channel, target=target, transition=a_transition(), attempt=attempt
+    )
+
+
+@dataclass(frozen=True)
+class FakeRecord:
+    """A record of the log."""
+
+    offset: int
+    value: bytes | None
+    timestamp: int = NOW_MS
+    key: bytes | None = b"ann"
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def records(*values: Transition | bytes | None, first_offset: int = 0) -> list[FakeRecord]:
+    """Records of these values, one offset after the other."""
+    return [
+        FakeRecord(offset, encode(value) if isinstance(value, Transition) else value)
+        for offset, value in enumerate(values, start=first_offset)
+    ]

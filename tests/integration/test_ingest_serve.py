@@ -1,0 +1,112 @@
+"""Ingest as it runs: a real server on a free port, the embedded log below it, and the way it drains."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.ingest.keys import parse_write_keys
+from services.ingest.main import serve
+from services.ingest.settings import IngestSettings
+from shared.clock import SystemClock
+from shared.errors import Refused
+from shared.event import decode
+from shared.http import bind
+from shared.log import Log
+from shared.log_embedded import EmbeddedLog
+from tests.fakes.log_memory import MemoryLog
+
+EVENTS = "stageline.events"
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[EmbeddedLog]:
+    log = EmbeddedLog(tmp_path / "log.db", clock=SystemClock())
+    await log.open()
+    yield log
+    await log.close()
+
+
+@asynccontextmanager
+async def serving(log: Log) -> AsyncIterator[tuple[httpx.AsyncClient, asyncio.Event]]:
+    settings = IngestSettings(write_keys=parse_write_keys("shop:shop-key"), partitions=3)
+    listener, stop = bind("127.0.0.1", 0), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(settings, stop, log=log, listener=listener))
+        async with httpx.AsyncClient(base_url=_address(listener), auth=("shop-key", ""), timeout=20) as client:
+            yield client, stop
+        stop.set()
+
+
+def _address(listener: socket.socket) -> str:
+    listener.listen()  # from here on a request waits for the server instead of failing
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_an_answered_batch_is_in_the_embedded_log_in_order(log: EmbeddedLog) -> None:
+    batch = [{"type": "track", "event": "e", "userId": "u", "messageId": f"m{number}"} for number in range(100)]
+
+    async with serving(log) as (client, _):
+        response = await client.post("/v1/batch", json={"batch": batch})
+        place = log.partition_of(EVENTS, b"u")
+        records = await log.fetch(EVENTS, place, 0, records_max=1000)
+
+    assert response.status_code == 200
+    assert [decode(record.value).id for record in records] == [f"m{number}" for number in range(100)]
+
+
+async def test_an_import_over_a_socket_ends_on_every_partition(log: EmbeddedLog) -> None:
+    line = b'{"event":"e","userId":"u","messageId":"m%d","timestamp":"2020-01-01T00:00:00Z"}\n'
+
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(3000):
+            yield line % number
+
+    async with serving(log) as (client, _):
+        answer = (await client.post("/v1/import", content=body())).json()
+        ends = await log.ends(EVENTS)
+
+    assert (answer["accepted"], answer["ended"]) == (3000, True)
+    assert sum(ends.values()) == 3003
+
+
+async def test_a_request_under_way_is_answered_before_the_service_ends() -> None:
+    slow = _Slow()
+
+    async with serving(slow) as (client, stop), asyncio.TaskGroup() as tasks:
+        item = {"event": "e", "userId": "u"}
+        under_way = tasks.create_task(client.post("/v1/track", json=item))
+        await slow.asked.wait()
+        stop.set()
+        slow.may_answer.set()
+
+    assert under_way.result().status_code == 200
+
+
+async def test_operators_see_that_it_is_ready(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_without_a_write_key_it_refuses_to_start() -> None:
+    with pytest.raises(Refused, match="STAGELINE_WRITE_KEYS"):
+        await serve(IngestSettings(), asyncio.Event(), log=MemoryLog())
+
+
+class _Slow(MemoryLog):
+    """Answers when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def append(self, topic: str, entries: object, *, timeout_s: float) -> list[int]:
+        self.asked.set()
+        await self.may_answer.wait()
+        return []

@@ -1,0 +1,102 @@
+"""Bodies in pieces: gzip by its magic, bounded steps, lines, batches cut by hand."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.body import GZIP_MEMBERS_MAX, BrokenOff, Unpacker
+from services.ingest.envelope import cut_batch
+from services.ingest.limits import CHUNK_BYTES_MAX, EVENT_BYTES_MAX
+from services.ingest.lines import Lines
+from services.ingest.room import Crowded, Room
+
+
+def unpacked(*chunks: bytes) -> bytes:
+    unpacker = Unpacker()
+    return b"".join(piece for chunk in chunks for piece in unpacker.feed(chunk)) + unpacker.end()
+
+
+@given(st.binary(max_size=2000), st.integers(1, 50), st.booleans())
+def test_a_body_unpacks_to_itself_however_it_is_cut(content: bytes, size: int, is_packed: bool) -> None:
+    content = b"x" + content  # what begins like gzip is gzip
+    body = gzip.compress(content) if is_packed else content
+
+    assert unpacked(*(body[place : place + size] for place in range(0, len(body), size))) == content
+
+
+def test_a_large_gzip_comes_in_bounded_pieces_and_whole() -> None:
+    content = os.urandom(300_000) + bytes(3_000_000)
+
+    pieces = list(Unpacker().feed(gzip.compress(content)))
+
+    assert max(map(len, pieces)) <= CHUNK_BYTES_MAX
+    assert b"".join(pieces) == content
+
+
+def test_gzip_members_without_end_are_refused() -> None:
+    with pytest.raises(BrokenOff):
+        unpacked(gzip.compress(b"") * (GZIP_MEMBERS_MAX + 1))
+
+
+@pytest.mark.parametrize("body", [b"\x1f\x8bnonsense", gzip.compress(b"x" * 100)[:-1], gzip.compress(b"x") + b"tail"])
+def test_a_broken_gzip_is_refused(body: bytes) -> None:
+    with pytest.raises(BrokenOff):
+        unpacked(body)
+
+
+@given(
+    st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line and not line.endswith(b"\r"))),
+    st.integers(1, 9),
+)
+def test_lines_come_out_as_they_went_in_however_they_are_cut(content: list[bytes], size: int) -> None:
+    body = b"".join(line + b"\n" for line in content)
+    lines = Lines()
+
+    out = [line for place in range(0, len(body), size) for line in lines.feed(body[place : place + size])]
+
+    assert out + list(lines.end()) == content
+
+
+def test_a_line_of_exactly_an_events_size_is_taken_and_a_longer_one_is_not() -> None:
+    most = b"x" * EVENT_BYTES_MAX
+
+    assert list(Lines().feed(most + b"\r\n" + most + b"xx\n" + b"y\n")) == [most, None, b"y"]
+
+
+def test_a_batch_cut_by_hand_gives_the_text_of_its_items() -> None:
+    items = [{"a": [1, {"batch": [2]}], "b": '],"batch":[{\\"'}, [], "x", None, {"c": {}}]
+    body = json.dumps({"context": {"batch": [9]}, "batch": items, "sentAt": None}).encode()
+
+    parts = cut_batch(body)
+
+    assert parts is not None
+    assert [json.loads(part) for part in parts[1]] == items
+    assert json.loads(parts[0]) == {"context": {"batch": [9]}, "batch": [], "sentAt": None}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1,2]", b'{"batch":[1,2', b'{"batch":5}', b'{"x":"batch"}', b"]]]"])
+def test_what_has_no_batch_is_not_cut(body: bytes) -> None:
+    assert cut_batch(body) is None
+
+
+def test_an_empty_batch_has_no_items() -> None:
+    assert cut_batch(b'{"batch" : [ ]}') == (b'{"batch" : []}', [])
+
+
+def test_room_is_given_back_whatever_happens() -> None:
+    room = Room(bytes_max=100, requests_max=1)
+
+    for _ in range(3):
+        with room.seat() as seat:
+            seat.take(60)
+            with pytest.raises(Crowded):
+                seat.take(60)
+
+    with room.seat() as seat:
+        seat.take(100)

@@ -1,0 +1,100 @@
+"""Simulate: a log with perfect ticks, and the lines it reads (LANGUAGE.md 7 and 8)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.stager.fold.instants import instant_of
+from services.stager.fold.rules import compile_rules
+from services.stager.language.definition import Linger, Stage
+from services.stager.simulate import simulate
+from shared.transition import EventCause, Transition
+from tests.unit.fold.builders import at_least, days, lifecycle, metric, silent_for
+
+SHOP = lifecycle(
+    Stage("new"),
+    Stage("active", at_least("orders", 1)),
+    Stage("silent", silent_for("last_order", days(5)), linger=Linger((days(1),))),
+    metrics=(metric("orders", "count"), metric("last_order", "last"), metric("visits", "count", "$page")),
+)
+
+
+def run(*lines: Any, until: str | None = None) -> tuple[list[Transition], list[int]]:
+    """The transitions and the numbers of the bad lines; a line is a dict or text."""
+    bad: list[int] = []
+    encoded = [line.encode() if isinstance(line, str) else json.dumps(line).encode() for line in lines]
+    until_ms = None if until is None else instant_of(until)
+    rules = compile_rules([SHOP])
+    found = simulate(encoded, rules, until_ms=until_ms, on_bad_line=lambda number, _: bad.append(number))
+    return list(found), bad
+
+
+def order(day: int, **fields: Any) -> dict[str, Any]:
+    return {"userId": "ann", "event": "Order Completed", "timestamp": f"2026-01-{day:02d}T00:00:00Z", **fields}
+
+
+def test_time_goes_on_before_each_line() -> None:
+    transitions, _ = run(order(1), order(9, userId="bob"))
+
+    assert [(change.customer, change.to_stage, change.at[:10]) for change in transitions] == [
+        ("ann", "active", "2026-01-01"),
+        ("ann", "silent", "2026-01-06"),
+        ("ann", "silent", "2026-01-07"),
+        ("bob", "active", "2026-01-09"),
+    ]
+
+
+def test_the_last_tick_is_at_until() -> None:
+    transitions, _ = run(order(1), until="2026-01-06")
+
+    assert [change.to_stage for change in transitions] == ["active", "silent"]
+
+
+def test_lines_received_after_until_are_left_out() -> None:
+    assert run(order(3), until="2026-01-02") == ([], [])
+
+
+def test_changes_of_one_instant_go_by_customer() -> None:
+    transitions, _ = run(order(1, userId="bob"), order(1), until="2026-01-06")
+
+    assert [change.customer for change in transitions[2:]] == ["ann", "bob"]
+
+
+def test_the_end_of_the_file_ends_the_import() -> None:
+    transitions, _ = run(order(1, receivedAt="2026-02-01T00:00:00Z", historical=True))
+
+    assert [(change.to_stage, change.at[:10]) for change in transitions] == [
+        ("active", "2026-01-01"),
+        ("silent", "2026-01-06"),
+        ("silent", "2026-01-07"),
+    ]
+
+
+def test_a_line_without_an_id_has_its_number() -> None:
+    transitions, _ = run("", order(1))
+
+    assert isinstance(transitions[0].cause, EventCause)
+    assert transitions[0].cause.id == "000000000002"
+
+
+def test_a_customer_may_be_a_number_or_anonymous() -> None:
+    transitions, _ = run(order(1, userId=7), order(1, userId="", anonymousId="x"))
+
+    assert [change.customer for change in transitions] == ["7", "x"]
+
+
+def test_bad_lines_cost_nobody_else_anything() -> None:
+    transitions, bad = run(
+        "{",
+        "[]",
+        order(1, event="$page"),
+        order(1, userId=None),
+        order(1, properties=[]),
+        order(1, traits="x", type="identify"),
+        order(1, type="dance"),
+        order(1, timestamp="soon"),
+        order(1),
+    )
+
+    assert (len(transitions), bad) == (1, [1, 2, 3, 4, 5, 6, 7, 8])
