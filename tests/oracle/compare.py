@@ -58,7 +58,7 @@ def compare(case: Case) -> Difference | None:
 
 def definition_difference(case: Case, lifecycles: tuple[Lifecycle, ...]) -> Difference | None:
     """Whether the loader understood the file as it was meant."""
-    for meant, loaded in zip(case.lifecycles, lifecycles, strict=True):
+    for meant, loaded in zip(sorted(case.lifecycles, key=lambda one: one.name), lifecycles, strict=True):
         bare = replace(loaded, version=meant.version)
         if real.canonical(bare) != real.canonical(meant):
             return Difference(case, "the loader reads another file", meant, bare)
