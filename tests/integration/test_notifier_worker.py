@@ -13,7 +13,6 @@ from services.notifier.channel_console import ConsoleChannel
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName, Result
-from services.notifier.main import GROUP
 from services.notifier.sender import Sender
 from services.notifier.worker import Worker
 from shared.database import make_engine
@@ -31,7 +30,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 @asynccontextmanager
 async def reading(rig: Rig, deliveries: SqlDeliveries) -> AsyncIterator[Worker]:
     """A worker that reads until the block ends."""
-    reader, stop = rig.log.reader(TOPICS.transitions, group=GROUP), asyncio.Event()
+    reader, stop = rig.log.reader(TOPICS.transitions, group="stageline-notifier"), asyncio.Event()
     worker = Worker(reader, deliveries, [a_campaign()], clock=rig.clock, on_news=stop.is_set, reclaim_s=0.05)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run(stop))
