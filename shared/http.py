@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import ipaddress
 import socket
 from collections.abc import Callable, Generator
 
@@ -17,10 +16,13 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
-from pydantic import SecretStr
 
-from shared.errors import Refused
+from shared.errors import Refused, Unavailable
 
+RETRY_AFTER_S = "5"  # seconds, as the header wants it: a failover takes about this long
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+# A page of the open web can make a browser on this machine ask us under a name of its own choosing (DNS rebinding).
+_LOCAL_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
 DRAIN_TIMEOUT_S = 10  # requests under way get this long; Kubernetes kills after 30
 
 Readiness = Callable[[], str | None]
@@ -52,20 +54,29 @@ def add_operator_routes(app: FastAPI, is_ready: Readiness) -> None:
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-def require_admin(token: SecretStr | None) -> Callable[[Request], None]:
-    """A dependency that lets only the bearer of the admin token pass; without a token, only local calls."""
-    expected = None if token is None else token.get_secret_value().encode()
+def require_admin(token: str) -> Callable[[Request], None]:
+    """A dependency that lets only the bearer of the admin token pass; without a token, only this machine's own calls."""
 
     def check(request: Request) -> None:
-        if expected is None:
-            if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
-                raise HTTPException(403, "set STAGELINE_ADMIN_TOKEN to allow this from other machines")
+        if not token:
+            client = request.client.host if request.client else ""
+            if client not in _LOOPBACK or (request.url.hostname or "") not in _LOCAL_NAMES:
+                raise HTTPException(403, "set STAGELINE_ADMIN_TOKEN to ask from another machine")
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), expected):
-            raise HTTPException(401, "the admin token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+            raise HTTPException(401, "a valid admin token is needed", headers={"WWW-Authenticate": "Bearer"})
 
     return check
+
+
+def answer_unavailable(app: FastAPI) -> None:
+    """Let an application answer 503 with `Retry-After` when a server that it asks is away."""
+
+    async def unavailable(_request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=503, headers={"Retry-After": RETRY_AFTER_S})
+
+    app.add_exception_handler(Unavailable, unavailable)
 
 
 def bind(host: str, port: int) -> socket.socket:

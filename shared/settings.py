@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         None,
         description="A name that survives restarts of this process, so that a rolling restart moves no partitions.",
     )
+    admin_token: str = Field(
+        "",
+        repr=False,
+        description="Bearer token that the query routes ask for; without one they answer this machine only.",
+    )
     host: str = Field("127.0.0.1", description="Address that the HTTP ports listen on.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
 

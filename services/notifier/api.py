@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import Depends, FastAPI, Query
 from pydantic import BaseModel
 
 from services.notifier.deliveries import LISTED_MAX, Deliveries, DeliveryRow
 from services.notifier.delivery import Outcome
 from shared.clock import rfc3339
-from shared.errors import Unavailable
-from shared.http import Readiness, add_operator_routes
+from shared.http import Readiness, add_operator_routes, answer_unavailable, require_admin
 
 LISTED = 100  # when nobody asks for more
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
-# A page of the open web can make a browser on this machine ask us under a name of its own choosing (DNS rebinding).
-_LOCAL_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class DeliveryView(BaseModel):
@@ -79,12 +73,10 @@ def make_app(
     """The application. Without a token its API answers requests of this machine only, else 403."""
     app = FastAPI(title="Stageline notifier", docs_url=None, redoc_url=None)
     add_operator_routes(app, is_ready)
-    app.add_exception_handler(Unavailable, _unavailable)
+    answer_unavailable(app)
+    admin = [Depends(require_admin(admin_token))]
 
-    def guard(request: Request) -> None:
-        _admit(request, admin_token)
-
-    @app.get("/deliveries", dependencies=[Depends(guard)])
+    @app.get("/deliveries", dependencies=admin)
     async def list_deliveries(wanted: Annotated[DeliveryFilter, Query()]) -> list[DeliveryView]:
         """The newest deliveries first."""
         rows = await deliveries.newest(
@@ -92,29 +84,14 @@ def make_app(
         )
         return [_view(row) for row in rows]
 
-    @app.get("/deliveries/summary", dependencies=[Depends(guard)])
+    @app.get("/deliveries/summary", dependencies=admin)
     async def count_deliveries() -> list[CountView]:
         """How many deliveries of each campaign have come to which outcome."""
         counts = await deliveries.counts()
         return [CountView(campaign=c.campaign, outcome=c.outcome, deliveries=c.deliveries) for c in counts]
 
-    app.get("/progress", dependencies=[Depends(guard)])(progress)
+    app.get("/progress", dependencies=admin)(progress)
     return app
-
-
-def _admit(request: Request, admin_token: str) -> None:
-    if not admin_token:
-        client = request.client.host if request.client else ""
-        if client not in _LOOPBACK or (request.url.hostname or "") not in _LOCAL_NAMES:
-            raise HTTPException(403, "set STAGELINE_ADMIN_TOKEN to ask from another machine")
-        return
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), admin_token.encode()):
-        raise HTTPException(401, "a valid admin token is needed", headers={"WWW-Authenticate": "Bearer"})
-
-
-async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, status_code=503, headers={"Retry-After": "5"})
 
 
 def _view(row: DeliveryRow) -> DeliveryView:

@@ -72,7 +72,7 @@ async def serve(
 
 def load_campaigns(settings: NotifierSettings) -> Sequence[Campaign]:
     """The campaigns of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = load_paths(settings.campaign_paths)
+    loaded = load_paths(settings.campaigns)
     for fault in loaded.faults:
         if fault.severity == "warning":
             _log.warning("campaign file", fault=fault.render())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from pydantic_settings import NoDecode
 
 from shared.errors import Refused
-from shared.settings import PREFIX, Settings
+from shared.settings import PREFIX, PathList, Settings
 
 SECRET_BYTES_MIN = 24  # Standard Webhooks, "Signature scheme"
 SECRET_BYTES_MAX = 64
@@ -38,7 +38,9 @@ class NotifierSettings(Settings):
     """What the notifier needs."""
 
     notifier_port: int = Field(8082, ge=0, le=65535, description="Port of the HTTP routes; 0 takes any free one.")
-    campaigns: str = Field("", description="Files and folders with campaigns, with `:` between them.")
+    campaigns: Annotated[tuple[Path, ...], NoDecode, PathList] = Field(
+        (), description="Campaign files or folders of them (`*.yaml`, `*.yml`), separated by commas."
+    )
     webhook_secret: Annotated[str, AfterValidator(_webhook_secrets)] = Field(
         "",
         repr=False,
@@ -47,14 +49,6 @@ class NotifierSettings(Settings):
     webhook_allow_private: bool = Field(
         False, description="Let webhooks go over http and to addresses that are not public: for development."
     )
-    admin_token: str = Field(
-        "", repr=False, description="Bearer token that the API asks for; without one it answers this machine only."
-    )
-
-    @property
-    def campaign_paths(self) -> list[Path]:
-        """The files and folders of `campaigns`."""
-        return [Path(part) for part in self.campaigns.split(os.pathsep) if part]
 
     @property
     def webhook_secrets(self) -> list[str]:

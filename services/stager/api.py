@@ -11,7 +11,7 @@ from services.stager.settings import StagerSettings
 from services.stager.store import Store
 from services.stager.worker import Worker
 from shared.clock import Clock
-from shared.http import add_operator_routes, require_admin
+from shared.http import add_operator_routes, answer_unavailable, require_admin
 from shared.log import Log
 from shared.topics import Topics
 
@@ -66,6 +66,7 @@ def make_app(
     """The stager's application. `stages` names each lifecycle's stages in journey order."""
     app = FastAPI(title="Stageline stager", description="Customers per stage, moves, progress.")
     add_operator_routes(app, lambda: worker.not_ready)
+    answer_unavailable(app)
     admin = [Depends(require_admin(settings.admin_token))]
     app.get("/lifecycles", dependencies=admin)(_lifecycles(store, stages))
     app.get("/flows", dependencies=admin)(_flows(store))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import NoDecode
 
 from shared.settings import PathList, Settings
@@ -18,9 +18,6 @@ class StagerSettings(Settings):
         description="Lifecycle files or folders of them (`*.yaml`, `*.yml`), separated by commas."
     )
     stager_port: int = Field(8081, ge=0, le=65535, description="Port of the stager's HTTP routes.")
-    admin_token: SecretStr | None = Field(
-        None, description="Bearer token of the query routes; without one they answer to this machine only."
-    )
     batch_records_max: int = Field(8_000, ge=1, le=100_000, description="Most records of one SQL transaction.")
     cache_bytes_max: int = Field(
         256 * 1024 * 1024, ge=1_000_000, description="Memory for profiles that may be needed again, in bytes."

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.notifier.api import make_app
+from services.notifier.api import Progress, make_app
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from shared.database import make_engine
 from shared.migrate import migrate
@@ -23,10 +23,14 @@ async def deliveries(tmp_path: Path) -> AsyncIterator[SqlDeliveries]:
     await deliveries.close()
 
 
+async def no_progress() -> Progress:
+    return Progress(behind=0, pending=0)
+
+
 async def status(
     deliveries: SqlDeliveries, *, token: str = "", client: str = "127.0.0.1", host: str = "localhost", **headers: str
 ) -> int:
-    app = make_app(deliveries, admin_token=token, is_ready=lambda: None)
+    app = make_app(deliveries, admin_token=token, is_ready=lambda: None, progress=no_progress)
     transport = httpx.ASGITransport(app, client=(client, 1))
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as asking:
         return (await asking.get("/deliveries/summary", headers=headers)).status_code

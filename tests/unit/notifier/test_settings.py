@@ -33,5 +33,5 @@ def test_secrets_do_not_stand_in_the_text_of_the_settings():
 
 
 def test_campaigns_may_be_several_paths():
-    assert NotifierSettings(campaigns="a:b/c.yaml").campaign_paths == [Path("a"), Path("b/c.yaml")]
-    assert NotifierSettings().campaign_paths == []
+    assert NotifierSettings(campaigns="a,b/c.yaml").campaigns == (Path("a"), Path("b/c.yaml"))  # type: ignore[arg-type]
+    assert NotifierSettings().campaigns == ()
