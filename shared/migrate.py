@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database import translated
+from shared.database import reading, writing
 
 LOCK_SPACE = 0x57A6E  # the first half of the advisory lock's key, so that no other program's lock is met by chance
 
@@ -42,13 +42,13 @@ async def migrate(engine: AsyncEngine, migrations: Migrations) -> None:
 
     Waits for another process that is migrating, as long as a statement of `engine` may take. Errors: Unavailable.
     """
-    async with translated(), engine.begin() as connection:
+    async with writing(engine) as connection:
         await connection.run_sync(_upgrade, migrations)
 
 
 async def is_current(engine: AsyncEngine, migrations: Migrations) -> bool:
     """Whether the service's tables are there and not older than this program. Errors: Unavailable."""
-    async with translated(), engine.connect() as connection:
+    async with reading(engine) as connection:
         return await connection.run_sync(_is_current, migrations)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from services.stager.store import PartitionBatch
+from services.stager.store_queries import storable
 
 Rows = Sequence[tuple[Any, ...]]
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -147,7 +148,9 @@ async def _write_read_models(connection: Connection, batches: Sequence[Partition
 
 
 async def _write_quarantine(connection: Connection, batches: Sequence[PartitionBatch], recorded_ms: int) -> None:
-    rows = [(b.partition, *row, recorded_ms) for b in batches for row in b.quarantine]
+    rows = [
+        (b.partition, row.offset, storable(row.reason), row.value, recorded_ms) for b in batches for row in b.quarantine
+    ]
     await _copy(connection, "quarantine", QUARANTINE_COLUMNS, rows)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from services.stager.store import FenceLost, PartitionBatch, VisitRow
+from services.stager.store_queries import storable
 
 FENCE = """
     UPDATE positions SET next_offset = ?, clock_ms = ?, seq = ?, import_ms = ?
@@ -99,4 +100,7 @@ def _write_rest(connection: sqlite3.Connection, batch: PartitionBatch, recorded_
     connection.executemany(SET_TRAITS, ((partition, *row) for row in batch.traits))
     connection.executemany(ADD_COUNT, ((partition, *row) for row in batch.counts))
     connection.executemany(ADD_MOVE, ((partition, *row) for row in batch.moves))
-    connection.executemany(NEW_QUARANTINE, ((partition, *row, recorded_ms) for row in batch.quarantine))
+    connection.executemany(
+        NEW_QUARANTINE,
+        ((partition, each, storable(reason), value, recorded_ms) for each, reason, value in batch.quarantine),
+    )

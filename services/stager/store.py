@@ -6,6 +6,8 @@ This docstring is the contract; one suite (`tests/contract/test_store.py`) holds
   `save` under an older one fails with FenceLost and changes nothing. That fence makes each transition happen once.
 - `save` is one SQL transaction over several partitions: all of it or nothing.
 - Customers and stage names sort by code point (collation C), deadlines by (due_ms, customer).
+- Text holds no NUL (PostgreSQL knows no such text), and the names of a row together stay below 2 KB of UTF-8 (an index
+  entry ends at 2.7 KB): whoever fills a batch sees to it, and quarantines the rest. Only a `reason` may hold anything.
 - Every failure to reach the database is Unavailable; the caller retries or lets go.
 """
 

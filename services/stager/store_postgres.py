@@ -62,7 +62,7 @@ PROVE = """
 """
 # Every statement here finds its rows by their key, through the index. A planner with stale or missing statistics would
 # now and then read a whole table instead (a table that has just begun to grow has none), and go on so for a minute:
-# planning anew each time costs less than one row. Compiling (JIT) would cost more than any statement here.
+# planning anew costs 0.15 ms a statement, of thousands of rows. Compiling (JIT) would cost more than it saves here.
 SESSION = """
     SET plan_cache_mode = force_custom_plan; SET jit = off;
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off

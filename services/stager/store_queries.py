@@ -1,4 +1,6 @@
-"""Questions that both databases are asked in the same words. `$1` is the first argument, as PostgreSQL writes it.
+"""What both databases share: the questions they are asked in the same words, and what they are spared.
+
+`$1` is the first argument, as PostgreSQL writes it.
 
 Deadlines: the index holds the live and the historical customers of a partition apart, each in the order (due_ms,
 customer). Both together are two bounded ranges merged, never a sort of everything that is due.
@@ -59,3 +61,8 @@ MOVES = """
 def refused_tables() -> Refused:
     """What `open` raises when the tables are missing or old."""
     return Refused("the stager's tables are missing or older than this program; run `stageline migrate` first")
+
+
+def storable(reason: str) -> str:
+    """A quarantine's reason with everything escaped that a database may refuse: it can quote the very worst input."""
+    return reason.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")

@@ -178,6 +178,11 @@ async def test_what_cannot_be_used_is_kept_with_reason_offset_and_bytes(stager_a
     assert found == [(0, 3, "no JSON", b"\x00{", NOW_MS)]
 
 
+async def test_a_reason_may_quote_anything(stager_address: str, store: Store) -> None:
+    await save_next(store, quarantine=[QuarantineRow(3, "no \x00 and \ud800", b"")])
+    assert await rows_of(stager_address, "SELECT reason FROM quarantine") == [("no \\x00 and \\ud800",)]
+
+
 async def test_a_transition_is_kept_with_the_time_it_was_recorded(stager_address: str, store: Store) -> None:
     await save_next(store, seq=1, transitions=[transition(1, at_ms=4)])
     assert await rows_of(stager_address, "SELECT at_ms, recorded_ms FROM transitions") == [(4, NOW_MS)]
