@@ -17,7 +17,7 @@ from services.notifier.delivery import Delivery
 from services.notifier.public_address import AddressRefused, public_socket
 from shared.clock import SECOND_MS, to_ms
 
-CONNECTIONS_MAX = 200  # over all receivers; the sender's own bound is lower
+CONNECTIONS_MAX = 200  # over all receivers: as many as the sender runs attempts at once
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
 GONE = 410
 

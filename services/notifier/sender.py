@@ -22,7 +22,8 @@ from shared.clock import SECOND_MS, Clock
 from shared.errors import Unavailable
 from shared.waiting import wait_for
 
-RUNNING_MAX = 64  # attempts at once: enough to hide a slow receiver, few enough for its neighbours' sockets
+RUNNING_MAX = 200  # attempts at once: enough to hide slow receivers, few enough for one process's sockets
+TAKEN_MIN = 20  # so many slots must be free before more is taken: one transaction for each delivery would be slow
 # Longer than one attempt and the recording of it, a pause of the process included: a delivery must not be taken by a
 # second sender while the first is still at it.
 LEASE_MS = 60 * SECOND_MS
@@ -70,7 +71,7 @@ class Sender:
 
     async def _take(self, stop: asyncio.Event) -> list[Delivery]:
         free = RUNNING_MAX - len(self._running)
-        if not free:
+        if free < TAKEN_MIN:
             return []
         self._woken.clear()  # before looking: news that arrives meanwhile sets it again
         try:
@@ -82,8 +83,8 @@ class Sender:
             return []
 
     async def _wait(self, stop: asyncio.Event, *, is_busy: bool) -> None:
-        """Until a slot is free and there may be something to take, or the poll is due, or `stop`."""
-        if len(self._running) >= RUNNING_MAX:
+        """Until slots are free and there may be something to take, or the poll is due, or `stop`."""
+        if len(self._running) > RUNNING_MAX - TAKEN_MIN:
             await asyncio.wait(self._running, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
         elif not is_busy and not stop.is_set():
             await wait_for(self._woken, timeout_s=POLL_S)

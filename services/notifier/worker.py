@@ -15,7 +15,7 @@ import structlog
 
 from services.notifier import metrics
 from services.notifier.campaign import Campaign
-from services.notifier.decide import PartitionDecided, decide_partition
+from services.notifier.decisions import PartitionDecided, decide_partition
 from services.notifier.deliveries import Claim, Deliveries, FenceLost
 from services.notifier.delivery import Outcome
 from shared.clock import Clock

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from services.notifier.channel import Answer
 from services.notifier.channel_console import ConsoleChannel
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName, Result
+from services.notifier.delivery import ChannelName, Delivery, Result
 from services.notifier.sender import Sender
 from services.notifier.worker import Worker
 from shared.database import make_engine
@@ -83,24 +84,49 @@ async def test_what_the_database_did_not_take_is_read_again_and_decided(rig: Rig
 class CannotRecordAtOnce(SqlDeliveries):
     """The database is away when the first result comes."""
 
-    refusals = 0
+    calls = 0
 
     async def record(self, results: Sequence[Result]) -> None:
-        if not self.refusals:
-            self.refusals += 1
+        self.calls += 1
+        if self.calls == 1:
             raise Unavailable("away")
         await super().record(results)
 
 
-async def test_a_result_that_cannot_be_recorded_at_once_is_recorded_later_and_sent_once(rig: Rig) -> None:
-    deliveries = CannotRecordAtOnce(make_engine(rig.address))
+async def decide_one(deliveries: SqlDeliveries) -> None:
     claim = (await deliveries.claim([0]))[0]
     await deliveries.decide([PartitionDecisions(0, claim.epoch, claim.position, claim.position, [a_decision()])])
-    stop = asyncio.Event()
+
+
+async def test_a_result_that_cannot_be_recorded_at_once_is_recorded_later_and_sent_once(rig: Rig) -> None:
+    deliveries, stop = CannotRecordAtOnce(make_engine(rig.address)), asyncio.Event()
+    await decide_one(deliveries)
     sender = Sender(deliveries, ChannelName.CONSOLE, ConsoleChannel(rig.lines.append), clock=rig.clock)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sender.run(stop))
         await rig.settled("sent")
         stop.set()
     await deliveries.close()
-    assert (len(rig.lines), deliveries.refusals) == (1, 1)
+    assert (len(rig.lines), deliveries.calls) == (1, 2)
+
+
+class StopsSoonAfter(ConsoleChannel):
+    """The process is told to stop while the receiver is still thinking."""
+
+    def __init__(self, stop: asyncio.Event, lines: list[str]) -> None:
+        super().__init__(lines.append)
+        self._stop = stop
+
+    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+        self._stop.set()
+        await asyncio.sleep(0.1)
+        return await super().send(delivery, now_ms=now_ms)
+
+
+async def test_what_is_under_way_when_stopping_is_finished_and_recorded(rig: Rig) -> None:
+    deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
+    await decide_one(deliveries)
+    sender = Sender(deliveries, ChannelName.CONSOLE, StopsSoonAfter(stop, rig.lines), clock=rig.clock)
+    await sender.run(stop)
+    await deliveries.close()
+    assert [row.outcome for row in await rig.rows()] == ["sent"]

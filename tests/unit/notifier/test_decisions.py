@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.decide import PartitionDecided, decide_partition
+from services.notifier.decisions import PartitionDecided, decide_partition
 from services.notifier.deliveries import Claim, Position
 from shared.transition import encode
 from tests.builders_notifier import NOW_MS, a_campaign, a_transition, records
