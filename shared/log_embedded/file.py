@@ -17,6 +17,7 @@ import msgspec
 from shared.errors import Refused
 from shared.log import Headers, Topic
 
+APPLICATION_ID = 0x534C4F47  # "SLOG": what `file` and we know such a file by
 FORMAT_VERSION = 1
 OFFSET_BITS = 40  # a million millions of records in a partition
 PARTITION_BITS = 12
@@ -47,6 +48,7 @@ CREATE TABLE claim (topic INTEGER NOT NULL, reader_group TEXT NOT NULL, partitio
 CREATE TABLE committed (topic INTEGER NOT NULL, reader_group TEXT NOT NULL, partition INTEGER NOT NULL,
   position INTEGER NOT NULL, PRIMARY KEY (topic, reader_group, partition)) WITHOUT ROWID;
 PRAGMA user_version = {FORMAT_VERSION};
+PRAGMA application_id = {APPLICATION_ID};
 """
 _SELECT = "SELECT id & ?, timestamp, key, value, headers FROM record WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 _pack_headers = msgspec.msgpack.Encoder().encode
@@ -117,10 +119,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables unless they are there. Errors: Refused for a file of another version."""
     with transaction(connection):
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == FORMAT_VERSION:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (application_id, version) == (APPLICATION_ID, FORMAT_VERSION):
             return
-        if version:
+        if tables and application_id != APPLICATION_ID:
+            raise Refused("the log file is another program's database: use another file")
+        if tables:
             raise Refused(f"the log file has format {version}, this program reads {FORMAT_VERSION}: use another file")
         for statement in filter(str.strip, _SCHEMA.split(";")):
             connection.execute(statement)

@@ -41,7 +41,9 @@ class EmbeddedLog:
         self._writer = Writer(self._threads, clock=clock, on_append=self._announce)
         self._topics: dict[str, tuple[int, Topic]] = {}
         self._appended = asyncio.Event()
-        self._shared = Shared(self._threads, lambda: self._appended, self._presence.is_gone, session_timeout_s)
+        self._shared = Shared(
+            self._threads, lambda: self._appended, self._stamp, self._presence.is_gone, session_timeout_s
+        )
 
     async def open(self) -> None:
         """Open the file, make it if need be. Errors: Unavailable; Refused for a file of another format."""
@@ -97,7 +99,6 @@ class EmbeddedLog:
     def _open(self) -> None:
         try:
             self._threads.connect()
-            self._presence.show()
         except (sqlite3.Error, OSError) as error:
             if is_busy(error):
                 raise
@@ -120,7 +121,16 @@ class EmbeddedLog:
 
     async def _member(self, topic: str, group: str, *, name: str) -> Membership:
         topic_id, shape = await self._find(topic, timeout_s=ANSWER_TIMEOUT_S)
+        self._presence.show()
         return Membership(topic_id, shape.partitions, group, name, self._presence.process)
+
+    def _stamp(self) -> object:
+        """Every commit grows or overwrites the write-ahead log."""
+        try:
+            found = Path(f"{self._path}-wal").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size
 
     def _announce(self) -> None:
         appended, self._appended = self._appended, asyncio.Event()

@@ -20,7 +20,9 @@ class Presence:
         self._descriptor: int | None = None
 
     def show(self) -> None:
-        """Be there until `hide` or the end of the process. Errors: OSError."""
+        """Be there until `hide` or the end of the process; only who reads needs it. Errors: OSError."""
+        if self._descriptor is not None:
+            return
         self._descriptor = os.open(self._sign(self.process), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

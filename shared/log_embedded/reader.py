@@ -17,7 +17,8 @@ from shared.log_embedded.file import Bounds, Stored, bounds, records_from, slot_
 from shared.log_embedded.group import Claims, Membership
 from shared.log_embedded.threads import Threads, answered, is_busy
 
-POLL_S = 0.02  # how late a record of another process is seen; a look costs some 0.1 ms, so idling costs half a percent
+POLL_S = 0.02  # how late a record of another process is seen; asking for the file's time costs less than waking up
+LOOK_S_MAX = 0.25  # how late at most: a file's time has coarse steps, two changes within one may look like one
 BEAT_S_MAX = 1.0  # how late a process's death is seen
 BEATS_A_SESSION = 4
 COMMIT_TIMEOUT_S = 5.0
@@ -27,10 +28,14 @@ LEAVE_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all readers of one open log have in common. `changed` gives the event set by this process's next append."""
+    """What all readers of one open log have in common.
+
+    `changed` gives the event that this process's next append sets; `stamp` is another one after any process's commit.
+    """
 
     threads: Threads
     changed: Callable[[], asyncio.Event]
+    stamp: Callable[[], object]
     is_gone: Callable[[str], bool]
     session_timeout_s: float
 
@@ -55,15 +60,13 @@ class EmbeddedReader:
         me = self._me = self._me or await self._find_me()
         deadline = time.monotonic() + timeout_s
         while True:
-            changed = self._shared.changed()
+            changed, stamp = self._shared.changed(), self._shared.stamp()
             if arrival := await self._step(me, records_max=records_max, deadline=deadline):
                 return arrival
             left = deadline - time.monotonic()
             if left <= 0:
                 return Arrival()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, POLL_S)):
-                    await changed.wait()
+            await self._sleep(changed, stamp, until=time.monotonic() + min(left, LOOK_S_MAX))
 
     def start(self, positions: Mapping[int, int]) -> None:
         """Deliver these from these offsets on; a partition that is not owned (any more) is left out."""
@@ -103,12 +106,20 @@ class EmbeddedReader:
                     partial(self._shared.threads.write, partial(group.leave, me=me)), timeout_s=LEAVE_TIMEOUT_S
                 )
 
+    async def _sleep(self, changed: asyncio.Event, stamp: object, *, until: float) -> None:
+        while stamp == self._shared.stamp() and (left := until - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, POLL_S)):
+                    await changed.wait()
+                    return
+
     async def _step(self, me: Membership, *, records_max: int, deadline: float) -> Arrival | None:
         is_due = self._beat is not None or time.monotonic() >= self._beat_at
         if is_due and (arrival := await self._heard(me, deadline=deadline)):
             return arrival
         self._turn += 1
-        look = partial(_look, me=me, positions=dict(self._positions), records_max=records_max, turn=self._turn)
+        asked = dict(self._positions)
+        look = partial(_look, me=me, positions=asked, records_max=records_max, turn=self._turn)
         try:
             glimpse = await self._shared.threads.read(look)
         except sqlite3.Error as error:
@@ -116,7 +127,7 @@ class EmbeddedReader:
         if glimpse.generation != self._generation:  # somebody came or went: what was read may be another's by now
             self._beat_at = 0.0
             return await self._heard(me, deadline=deadline)
-        return self._delivered(glimpse)
+        return self._delivered(glimpse, asked)
 
     async def _heard(self, me: Membership, *, deadline: float) -> Arrival | None:
         """Beat, at most until the deadline; one that takes longer is picked up by the next read."""
@@ -156,14 +167,18 @@ class EmbeddedReader:
         self.pause(lost)
         return Arrival(lost=lost, gained=gained) if lost or gained else None
 
-    def _delivered(self, glimpse: _Glimpse) -> Arrival | None:
-        for partition, found in glimpse.outside.items():
+    def _delivered(self, glimpse: _Glimpse, asked: Mapping[int, int]) -> Arrival | None:
+        """What is still wanted: a partition paused or started anew during the look is for the next one."""
+        wanted = {p for p, position in asked.items() if self._positions.get(p) == position}
+        for partition in sorted(wanted & glimpse.outside.keys()):
+            found = glimpse.outside[partition]
             raise Refused(
                 f"topic {self._topic} partition {partition} holds {found.first} to {found.end}, nothing at position "
                 f"{self._positions[partition]}: its records are gone (retention, or another log file)"
             )
-        self._positions.update(glimpse.positions)
-        return Arrival(records=glimpse.records) if glimpse.records else None
+        self._positions.update({p: position for p, position in glimpse.positions.items() if p in wanted})
+        records = {p: batch for p, batch in glimpse.records.items() if p in wanted}
+        return Arrival(records=records) if records else None
 
 
 @dataclass(frozen=True, slots=True)

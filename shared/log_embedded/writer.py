@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +19,7 @@ from shared.log_embedded.append import Row, append_all
 from shared.log_embedded.threads import Threads, is_busy
 
 TRANSACTION_BYTES_MAX = 8 * 1024 * 1024  # some tens of milliseconds of work; one larger request goes alone
-WAITING_BYTES_MAX = 64 * 1024 * 1024  # seconds of work: whoever comes on top of that is told to come later
+WAITING_BYTES_MAX = 64 * 1024 * 1024  # seconds of work, that in hand included: who comes on top is sent away
 ROW_BYTES = 64  # what a row costs beside its key and value, about
 
 
@@ -65,10 +65,8 @@ class Writer:
     def close(self) -> None:
         """Fail what still waits and whatever comes later."""
         self._is_closed = True
-        error = Unavailable("the log is closed")
-        while self._waiting:
-            _settle(self._waiting.popleft(), error)
-        self._waiting_bytes = 0
+        _fail(self._waiting, Unavailable("the log is closed"))
+        self._waiting.clear()
 
     def _write(self) -> None:
         batch = self._take()
@@ -83,31 +81,37 @@ class Writer:
         size = 0
         while self._waiting and (not batch or size + self._waiting[0].size <= TRANSACTION_BYTES_MAX):
             request = self._waiting.popleft()
-            self._waiting_bytes -= request.size
-            if not request.offsets.done():  # else its caller has given up
+            if request.offsets.done():  # its caller has given up
+                self._waiting_bytes -= request.size
+            else:
                 batch.append(request)
                 size += request.size
         return batch
 
     def _written(self, batch: list[_Request], written: asyncio.Future[list[list[int]]]) -> None:
         error = written.exception()
-        if error is None:
-            for request, offsets in zip(batch, written.result(), strict=True):
-                if not request.offsets.done():
-                    request.offsets.set_result(offsets)
-            self._on_append()
-        elif is_busy(error) and not self._is_closed:
+        if error is not None and is_busy(error) and not self._is_closed:
             self._waiting.extendleft(reversed(batch))
-            self._waiting_bytes += sum(request.size for request in batch)
         else:
-            for request in batch:
-                _settle(request, _translated(error))
+            self._waiting_bytes -= sum(request.size for request in batch)
+            if error is None:
+                _deliver(batch, written.result())
+                self._on_append()
+            else:
+                _fail(batch, _translated(error))
         self._write()
 
 
-def _settle(request: _Request, error: BaseException) -> None:
-    if not request.offsets.done():
-        request.offsets.set_exception(error)
+def _deliver(batch: Sequence[_Request], offsets: Sequence[list[int]]) -> None:
+    for request, mine in zip(batch, offsets, strict=True):
+        if not request.offsets.done():
+            request.offsets.set_result(mine)
+
+
+def _fail(batch: Iterable[_Request], error: BaseException) -> None:
+    for request in batch:
+        if not request.offsets.done():
+            request.offsets.set_exception(error)
 
 
 def _translated(error: BaseException) -> BaseException:

@@ -120,6 +120,15 @@ async def test_a_read_brings_no_more_records_than_asked_for(log: Log) -> None:
     assert max(sizes) <= 7
 
 
+async def test_reading_one_record_at_a_time_brings_every_partitions_records_once(log: Log) -> None:
+    topic = await new_topic(log)
+    for partition in range(PARTITIONS):
+        await append(log, topic, b"%d-0" % partition, b"%d-1" % partition, partition=partition)
+    member = await joined(log, topic)
+    await read_until(lambda: len(member.values) >= 2 * PARTITIONS, member, records_max=1)
+    assert member.values == [b"%d-%d" % (partition, n) for partition in range(PARTITIONS) for n in range(2)]
+
+
 async def test_a_waiting_read_returns_as_soon_as_there_is_a_record(log: Log) -> None:
     topic = await new_topic(log)
     member = await joined(log, topic)
@@ -188,6 +197,8 @@ async def test_a_lost_partition_delivers_nothing(site: Site) -> None:
     stops.start_at = None
     await append(log, topic, b"a")
     await read_until(lambda: goes_on.values == [b"a"] and bool(stops.ever_lost), stops, goes_on)
+    for _ in range(QUIET_READS):
+        await asyncio.gather(stops.read(), goes_on.read())
     assert stops.values == []
 
 
