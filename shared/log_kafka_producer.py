@@ -12,7 +12,7 @@ underscore that this needs are touched in this module only.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -58,6 +58,7 @@ class Producer:
             self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
         self._under_way: dict[asyncio.Future[object], float] = {}
         self._written: Counter[tuple[str, int]] = Counter()
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._records_max = records_max
         self._is_worn = False
         self._acknowledged_at = 0.0
@@ -116,25 +117,32 @@ class Producer:
         """Append to one partition and return the offsets, when all are acknowledged."""
         self._written[topic, partition] += len(entries)
         self._is_worn = self._is_worn or self._written[topic, partition] >= self._records_max
-        if len(entries) < BULK_ENTRIES_MIN and all(entry.partition is None for entry in entries):
-            return await self._write_shared(topic, partition, entries)
-        return await self._write_own(topic, partition, entries)
+        turn = self._turns[topic, partition]
+        if len(entries) == 1 or _may_share(entries):
+            return await self._write_shared(topic, partition, entries, turn)
+        return await self._write_own(topic, partition, entries, turn)
 
-    async def _write_shared(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
+    async def _write_shared(
+        self, topic: str, partition: int, entries: Sequence[Entry], turn: asyncio.Lock
+    ) -> list[int]:
         """Through batches that other writers fill too: what many small requests want."""
         sent = []
         for entry in entries:
+            if turn.locked():
+                async with turn:
+                    pass
             headers = list(entry.headers)
             sent.append(await self._kafka.send(topic, entry.value, entry.key, partition, headers=headers))
             self._watch(sent[-1])
         await asyncio.wait(sent)
         return [future.result().offset for future in sent]
 
-    async def _write_own(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
+    async def _write_own(self, topic: str, partition: int, entries: Sequence[Entry], turn: asyncio.Lock) -> list[int]:
         """Through batches of its own, each sent when the one before it is acknowledged.
 
         Waiting costs nothing, since only one request is in flight to a broker anyway, and it is what keeps a failed
-        batch from being followed by the next.
+        batch from being followed by the next. The turn is for entering the queue only: aiokafka lets a batch enter when
+        the queue of its partition is empty, and counts the time of many that wait wrongly.
         """
         offsets: list[int] = []
         while len(offsets) < len(entries):
@@ -143,7 +151,8 @@ class Producer:
                 if batch.append(timestamp=None, key=entry.key, value=entry.value, headers=list(entry.headers)) is None:
                     break
             batch.close()
-            sent = await self._kafka.send_batch(batch, topic, partition=partition)
+            async with turn:
+                sent = await self._kafka.send_batch(batch, topic, partition=partition)
             self._watch(sent)
             first = (await asyncio.shield(sent)).offset
             offsets.extend(range(first, first + batch.record_count()))
@@ -198,3 +207,7 @@ class Producer:
         while sender is not None and not sender.done():
             sender.cancel()
             await asyncio.wait({sender}, timeout=0.05)
+
+
+def _may_share(entries: Sequence[Entry]) -> bool:
+    return len(entries) < BULK_ENTRIES_MIN and all(entry.partition is None for entry in entries)

@@ -135,6 +135,15 @@ async def test_keyed_entries_of_one_call_keep_their_order_on_each_partition(log:
         assert [offsets[n] for n in mine] == sorted(offsets[n] for n in mine)
 
 
+async def test_large_and_small_appends_to_one_partition_all_get_through(log: KafkaLog, topic: str) -> None:
+    large = [Entry(b"k", b"%d" % n) for n in range(200)]
+    single = [Entry(b"k", b"single")]
+    pair = [Entry(None, b"%d" % n, partition=0) for n in range(2)]
+    calls = [kind for _ in range(60) for kind in (large, single, pair)]
+    found = await asyncio.gather(*(log.append(topic, entries, timeout_s=TIMEOUT_S) for entries in calls))
+    assert [len(offsets) for offsets in found] == [len(entries) for entries in calls]
+
+
 async def test_a_producer_is_refused_where_its_heir_has_written(topic: str, kafka_bootstrap: str) -> None:
     first = Producer(kafka_bootstrap, codec="gzip", identity=None)
     await first.start()

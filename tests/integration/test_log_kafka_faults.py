@@ -155,7 +155,7 @@ async def test_a_caller_in_a_hurry_does_not_fail_the_others(site: Site, log: Kaf
 async def test_repeats_never_stand_before_what_they_repeat(site: Site, log: KafkaLog) -> None:
     topic = await new_topic(log)
     await append(log, topic, 0)
-    faults = [Fault.BLACK_HOLE, Fault.HALF_OPEN, Fault.RESET] * 2
+    faults = [Fault.BLACK_HOLE, Fault.HALF_OPEN, Fault.RESET]
 
     async def break_and_heal() -> None:
         for fault in faults:
