@@ -66,11 +66,11 @@ class Profile:
     """
 
     __slots__ = (
-        "_due_ms",
         "_elsewhere",
         "born",
         "clock_ms",
         "customer",
+        "due_or_never_ms",
         "historical_ms",
         "is_new",
         "memories",
@@ -96,12 +96,12 @@ class Profile:
         self.memories: list[Any] = []
         self.places: list[Place | None] = []
         self._elsewhere: dict[str, Place] = {}
-        self._due_ms = NEVER
+        self.due_or_never_ms = NEVER
 
     @property
     def due_ms(self) -> int | None:
         """The next deadline over all lifecycles, or None."""
-        return None if self._due_ms >= NEVER else self._due_ms
+        return None if self.due_or_never_ms >= NEVER else self.due_or_never_ms
 
     @property
     def historical(self) -> bool:
@@ -114,6 +114,8 @@ class Profile:
 
     def remembers(self, digest: bytes) -> bool:
         """Whether a digest is among those of the last folded records."""
+        if digest not in self.recent:
+            return False
         place = self.recent.find(digest)
         while place >= 0 and place % DIGEST_BYTES:
             place = self.recent.find(digest, place + 1)
@@ -131,7 +133,11 @@ class Profile:
 
     def rearm(self) -> None:
         """Work the next deadline out again from the places."""
-        self._due_ms = min([place.due_ms for place in self.places if place is not None], default=NEVER)
+        due_ms = NEVER
+        for place in self.places:
+            if place is not None and place.due_ms < due_ms:
+                due_ms = place.due_ms
+        self.due_or_never_ms = due_ms
 
     def encode(self) -> bytes:
         """The bytes from which `decode_profile` makes the same profile: a pure function of what it holds."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from typing import Any, NamedTuple
 
 from services.stager.fold.expressions import Compiler
 from services.stager.fold.fingerprints import fingerprint
 from services.stager.fold.horizons import Ask
 from services.stager.fold.lifecycles import CompiledLifecycle, compile_lifecycle
-from services.stager.fold.metrics.family import Family, Memory, Occurrence, reader
+from services.stager.fold.metrics.family import Family, Memory, Occurrence
 from services.stager.fold.metrics.registry import make_family
 from services.stager.language.definition import Lifecycle, Metric, MetricValue, TraitValue
 from shared.errors import Refused
@@ -42,10 +44,14 @@ class FoldStep(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """What the events of one name do."""
+    """What the events of one name do: `plain` steps (metric, fold) always, the others after a look at the properties.
 
+    `lifecycles` are those that the plain steps touch.
+    """
+
+    plain: tuple[tuple[int, Callable[[Memory, Occurrence], Memory]], ...] = ()
+    lifecycles: int = 0
     steps: tuple[FoldStep, ...] = ()
-    needs_properties: bool = False
 
 
 class TraitTouch(NamedTuple):
@@ -136,7 +142,7 @@ def _compile_metric(meaning: Metric, mark: int, lifecycles: Sequence[Lifecycle])
 
 def _compiler(lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]) -> Compiler:
     indexes = {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
-    return Compiler({name: reader(metrics[index].family, index) for name, index in indexes.items()})
+    return Compiler({name: metrics[index].family.reader(index) for name, index in indexes.items()})
 
 
 def _nodes(value: Any) -> Iterator[Any]:
@@ -157,8 +163,11 @@ def _fold_step(index: int, metric: CompiledMetric) -> FoldStep:
 
 
 def _touch(steps: Iterable[FoldStep]) -> Touch:
-    chosen = tuple(steps)
-    return Touch(chosen, any(step.path or step.where is not None for step in chosen))
+    chosen = list(steps)
+    looking = tuple(step for step in chosen if step.path or step.where is not None)
+    plain = [step for step in chosen if step not in looking]
+    touched = reduce(or_, (step.lifecycles for step in plain), 0)
+    return Touch(tuple((step.metric, step.fold) for step in plain), touched, looking)
 
 
 def _by_name(metrics: Sequence[CompiledMetric], steps: Sequence[FoldStep]) -> dict[str, Touch]:
