@@ -145,7 +145,7 @@ class Profile:
         metrics: list[Any] = []
         for metric, memory in zip(self.rules.metrics, self.memories, strict=True):
             if memory is not None:
-                metrics += (metric.fingerprint, metric.family.pack(memory))
+                metrics += (metric.fingerprint, memory if metric.pack is None else metric.pack(memory))
         places = dict(self._elsewhere)
         for lifecycle, place in zip(self.rules.lifecycles, self.places, strict=True):
             if place is not None:
@@ -159,11 +159,14 @@ class Profile:
         self.is_new = False
         self.born, self.clock_ms, self.historical_ms = body.born, body.clock_ms, body.historical_ms
         self.recent, self.traits, self.rules = body.recent, Traits(body.traits), rules
-        stored, places = dict(zip(body.metrics[::2], body.metrics[1::2], strict=True)), body.places
-        self.memories = [
-            metric.family.unpack(stored[metric.fingerprint]) if metric.fingerprint in stored else None
-            for metric in rules.metrics
-        ]
+        self.memories = [None] * len(rules.metrics)
+        pairs = iter(body.metrics)
+        for mark, stored in zip(pairs, pairs, strict=True):
+            index = rules.index_of.get(mark)
+            if index is not None:
+                unpack = rules.metrics[index].unpack
+                self.memories[index] = stored if unpack is None else unpack(stored)
+        places = body.places
         # A lifecycle that was taken away keeps its place: should it come back, its chain goes on where it stood.
         self.places = [places.pop(lifecycle.name, None) for lifecycle in rules.lifecycles]
         self._elsewhere = places
