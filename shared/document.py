@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from shared.document_places import source_index
+from shared.document_places import source_span
 
 Severity: TypeAlias = Literal["error", "warning"]
 
@@ -100,10 +100,11 @@ class Scalar:
         """What YAML 1.2's core schema takes it for: only plain scalars can be anything but text."""
         return self.value if self.style else _plain_meaning(self.value)
 
-    def index_of(self, offset: int) -> int:
-        """Where in the source the character `offset` of the value stands."""
-        inner = source_index(self.source.text[self.start : self.end], value=self.value, style=self.style, offset=offset)
-        return self.start + inner
+    def span_of(self, offset: int, length: int = 1) -> tuple[int, int]:
+        """Where in the source these characters of the value begin and end."""
+        raw = self.source.text[self.start : self.end]
+        begin, end = source_span(raw, value=self.value, style=self.style, offset=offset, length=length)
+        return self.start + begin, self.start + end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,8 +151,13 @@ class Faults:
         severity: Severity = "error",
     ) -> None:
         """Report a node; `offset` (into a scalar's value) and `text` narrow the place down."""
-        index = node.index_of(offset) if offset is not None and isinstance(node, Scalar) else node.start
-        shown = node.source.text[node.start : node.end].partition("\n")[0] if text is None else text
+        index, shown = node.start, text
+        if offset is not None and isinstance(node, Scalar):
+            index, end = node.span_of(offset, len(text or ""))
+            shown = node.source.text[index:end] if text else ""  # as it stands in the file, escapes and all
+        if shown is None:
+            shown = node.source.text[node.start : node.end]
+        shown = shown.partition("\n")[0]
         self.include(node.source.fault(index, message, text=shown, suggestion=suggestion, severity=severity))
 
     def include(self, *faults: Fault) -> None:

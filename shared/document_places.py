@@ -10,17 +10,17 @@ _WHITE = " \t\r\n"
 _ESCAPE_LENGTHS = {"x": 4, "u": 6, "U": 10}
 
 
-def source_index(raw: str, *, value: str, style: str, offset: int) -> int:
-    """The index into `raw` (the scalar as written, quotes and block header included) of `value[offset]`.
-
-    An offset at or after the end of the value gives the place just after its last character.
+def source_span(raw: str, *, value: str, style: str, offset: int, length: int) -> tuple[int, int]:
+    """Where in `raw` (the scalar as written, quotes and block header included) `length` characters of the value from
+    `offset` on begin and end. What lies after the end of the value is the place just after its last character.
     """
-    at = _first_index(raw, style)
-    after = at
-    for wanted in value[: offset + 1]:
+    begin, after = None, _first_index(raw, style)
+    for place, wanted in enumerate(value[: offset + max(1, length)]):
         at = _next_index(raw, after, wanted=wanted, style=style)
         after = min(at + _length(raw, at, style), len(raw))
-    return after if offset >= len(value) else min(at, len(raw))
+        if place == offset:
+            begin = min(at, len(raw))
+    return (after, after) if begin is None else (begin, max(begin, after))
 
 
 def _first_index(raw: str, style: str) -> int:

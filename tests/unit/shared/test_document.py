@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.document import Fault, Mapping, Scalar, nearest
+from shared.document import Fault, Faults, Mapping, Scalar, nearest
 from shared.document_reader import DEPTH_MAX, read_text
 
 
@@ -41,14 +41,23 @@ def only_fault(text: str) -> Fault:
 def test_a_character_of_a_value_is_found_again_in_the_file(text: str) -> None:
     scalar = value_of(text)
 
-    assert text[scalar.index_of(scalar.value.index("z"))] == "z"
+    assert text[slice(*scalar.span_of(scalar.value.index("z")))] == "z"
 
 
 @pytest.mark.parametrize(("text", "offset"), [('a: "xz"', 6), ("a: xz", 5), ("a: |\n  xz", 9)])
 def test_an_offset_after_the_end_stands_just_after_the_last_character(text: str, offset: int) -> None:
     scalar = value_of(text)
 
-    assert scalar.index_of(99) == offset
+    assert scalar.span_of(99) == (offset, offset)
+
+
+def test_a_fault_shows_the_text_as_it_stands_in_the_file() -> None:
+    faults = Faults()
+    scalar = value_of('a: "x \\"y\\" z"')
+
+    faults.add(scalar, "no such thing", offset=2, text='"y"')
+
+    assert faults.in_order()[0].text == '\\"y\\"'
 
 
 @pytest.mark.parametrize(
