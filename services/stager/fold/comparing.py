@@ -54,12 +54,15 @@ def _plain(compiler: Compiler, node: Compare) -> Compiled:
     left_value, right_value = left.value, right.value
     if isinstance(node.right, Constant):
         constant = node.right.value
+        horizon = left.horizon
+        if left.threshold is not None and type(constant) is int:
+            horizon = left.threshold(node.operator, constant)
 
         def compare_constant(moment: Moment) -> bool:
             found = left_value(moment)
             return found is not None and decide(found, constant)
 
-        return Compiled(compare_constant, left.horizon)
+        return Compiled(compare_constant, horizon)
 
     def compare(moment: Moment) -> bool:
         found, other = left_value(moment), right_value(moment)

@@ -73,7 +73,7 @@ class Compiler:
 
     def condition(self, node: Expression) -> Condition:
         """An expression where a truth is wanted."""
-        value, horizon = self.compile(node)
+        value, horizon, _ = self.compile(node)
         if node.kind is Kind.FLAG and not isinstance(node, Call):
             return Condition(value, horizon)
         return Condition(lambda moment: value(moment) is True, horizon)

@@ -17,10 +17,15 @@ Horizon: TypeAlias = Callable[[Moment], int]
 
 
 class Compiled(NamedTuple):
-    """An expression ready to be asked: its value at a moment (missing is None) and its horizon (None: no end)."""
+    """An expression ready to be asked: its value at a moment (missing is None) and its horizon (None: no end).
+
+    `threshold` is for what only crosses a limit now and then: for a comparison and a constant it gives the horizon of
+    the answer, which lies further off than that of the value.
+    """
 
     value: Read
     horizon: Horizon | None = None
+    threshold: Callable[[str, int], Horizon | None] | None = None
 
 
 class Condition(NamedTuple):

@@ -6,7 +6,7 @@ Knows nothing of events or expressions.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +15,7 @@ from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 NEVER: Final = 1 << 62  # later than every instant; the horizon of what does not change by itself
 BEGINNING: Final = -(1 << 62)  # earlier than every instant
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _FORM: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -25,15 +26,17 @@ _FORM: Final = re.compile(
 
 def instant_of(text: str) -> int | None:
     """The instant that a text names, or None when it names none; finer than a millisecond is cut."""
-    if len(text) == 24 and text[19] == "." and text[23] == "Z":  # as ingest writes it: only the seconds repeat
-        second_ms, fraction = _parse(text[:19]), text[20:23]
-        if second_ms is not None and fraction.isdigit() and fraction.isascii():
-            return second_ms + int(fraction)
-        return None
+    # As ingest writes it; datetime's reader is ten times as fast, but it also takes weeks (2026-W05-6), commas, 24:00.
+    if len(text) == 24 and text[19] == "." and text[23] == "Z" and text[5] != "W" and text[11:13] != "24":
+        try:
+            since_epoch = datetime.fromisoformat(text) - _EPOCH
+        except ValueError:
+            return None
+        return since_epoch.days * DAY_MS + since_epoch.seconds * SECOND_MS + since_epoch.microseconds // 1000
     return _parse(text)
 
 
-@lru_cache(maxsize=8192)  # a batch's events share few seconds, and a trait is read again and again
+@lru_cache(maxsize=8192)  # a trait is read again and again
 def _parse(text: str) -> int | None:
     match = _FORM.fullmatch(text)
     if match is None:

@@ -64,17 +64,20 @@ class Partition:
 
         Errors: Malformed, before anything is changed; the caller quarantines the record and calls `observe`.
         """
-        occurred_ms = _occurred(event, received_ms)
         touch = self.rules.touch(event)
-        traits, properties = _members(event, touch)
+        occurred_ms = _occurred(event, received_ms)
+        members = _members(event, touch)
+        # From here on nothing can fail.
         self.observe(event, received_ms)
-        if profile.is_new and profile.rules is None:
+        if profile.rules is None:
             profile.live_under(self.rules)
             profile.born = self.born
-        t_ms = max(profile.clock_ms, occurred_ms if event.historical else self.clock_ms)
+        t_ms = occurred_ms if event.historical else self.clock_ms
+        if t_ms < profile.clock_ms:
+            t_ms = profile.clock_ms
         transitions: list[Transition] = []
-        while (due_ms := profile.due_ms) is not None and due_ms <= t_ms:
-            self._lapse_one(profile, due_ms, transitions)
+        while profile.due_or_never_ms <= t_ms:
+            self._lapse_one(profile, profile.due_or_never_ms, transitions)
         profile.clock_ms = t_ms
         digest = id_digest(event.id)
         if profile.remembers(digest):
@@ -82,16 +85,17 @@ class Partition:
         profile.remember(digest)
         profile.historical_ms = received_ms if event.historical else None
         self._set_occurrence(event, occurred_ms, t_ms)
-        touched = self._fold_metrics(profile, touch, properties)
+        touched = self._fold_members(profile, touch, members) | touch.lifecycles
         if event.type == "identify":
-            touched |= self._fold_traits(profile, traits)
-        cause = EventCause(event.id, event.name, rfc3339(occurred_ms))
-        self._evaluate_touched(profile, touched, cause, transitions)
+            touched |= self._fold_traits(profile, members)
+        if touched or profile.pending or profile.due_or_never_ms <= t_ms + 1:
+            self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
         return transitions
 
     def observe(self, event: Event | None, received_ms: int) -> None:
         """Take the log's time of a record; enough for those that concern no customer or could not be used (None)."""
-        self.clock_ms = max(self.clock_ms, received_ms)
+        if received_ms > self.clock_ms:
+            self.clock_ms = received_ms
         if event is None:
             return
         if event.historical:
@@ -132,34 +136,17 @@ class Partition:
     def _lapse_one(self, profile: Profile, due_ms: int, transitions: list[Transition]) -> None:
         """Evaluate at a deadline, cause time, the lifecycles that are due."""
         due = [index for index, place in enumerate(profile.places) if place is not None and place.due_ms <= due_ms]
-        self._evaluate(profile, due_ms, due, _TIME, transitions)
-
-    def _evaluate_touched(
-        self, profile: Profile, touched: int, cause: EventCause, transitions: list[Transition]
-    ) -> None:
-        """Evaluate at the customer's clock what a record has touched; a new customer in everything."""
-        t_ms = profile.clock_ms
-        if profile.pending:
-            chosen: Sequence[int] = range(len(profile.places))
-            profile.pending = profile.is_new = False
-        else:
-            # A deadline one millisecond away may be an evaluation that was cut short (LANGUAGE.md 5): it goes on now.
-            chosen = [
-                index
-                for index, place in enumerate(profile.places)
-                if touched >> index & 1 or (place is not None and place.due_ms <= t_ms + 1)
-            ]
-        if chosen:
-            self._evaluate(profile, t_ms, chosen, cause, transitions)
+        self._evaluate(profile, due_ms, due, None, transitions)
 
     def _evaluate(
         self,
         profile: Profile,
         t_ms: int,
         chosen: Sequence[int],
-        cause: EventCause | TimeCause,
+        event: Event | None,
         transitions: list[Transition],
     ) -> None:
+        """Evaluate the chosen lifecycles at an instant; the cause is the event just folded, or time."""
         moment, lifecycles, places = self._moment, self.rules.lifecycles, profile.places
         moment.t_ms = t_ms
         moment.memories = profile.memories
@@ -170,8 +157,14 @@ class Partition:
                 place = places[index] = first_place(lifecycle, t_ms)
             changes = evaluate(lifecycle, place, moment)
             if changes:
+                cause = self._cause(event)
                 transitions += [self._transition(profile, lifecycle, change, cause) for change in changes]
         profile.rearm()
+
+    def _cause(self, event: Event | None) -> EventCause | TimeCause:
+        if event is None:
+            return _TIME
+        return EventCause(event.id, event.name, rfc3339(self._occurrence.occurred_ms))
 
     def _transition(
         self, profile: Profile, lifecycle: CompiledLifecycle, change: Change, cause: EventCause | TimeCause
@@ -210,15 +203,21 @@ class Partition:
         occurrence.occurred_ms, occurrence.clock_ms = occurred_ms, t_ms
         occurrence.value = None
 
-    def _fold_metrics(self, profile: Profile, touch: Touch, properties: dict[str, Any]) -> int:
-        """Feed the metrics that name the event; the bits of the lifecycles that read them."""
-        touched, memories, occurrence = 0, profile.memories, self._occurrence
-        self._moment.properties = properties
+    def _fold_members(self, profile: Profile, touch: Touch, members: dict[str, Any]) -> int:
+        """Feed the metrics that name the event; the bits of the lifecycles touched by those that look at properties."""
+        memories, occurrence = profile.memories, self._occurrence
+        for index, fold in touch.plain:
+            memories[index] = fold(memories[index], occurrence)
+        if not touch.steps:
+            return 0
+        touched = 0
+        self._moment.properties = members
         for index, fold, where, path, lifecycles in touch.steps:
             if where is not None and not where(self._moment):
                 continue
             if path:
-                occurrence.value = of_json(reach(properties, path))
+                raw = reach(members, path) if len(path) > 1 else members.get(path[0])
+                occurrence.value = of_json(raw)
             memories[index] = fold(memories[index], occurrence)
             touched |= lifecycles
         return touched
@@ -238,6 +237,19 @@ class Partition:
                     profile.memories[step.metric] = step.fold(profile.memories[step.metric], occurrence)
                     touched |= step.lifecycles
         return touched
+
+
+def _touched(profile: Profile, touched: int, t_ms: int) -> Sequence[int]:
+    """The lifecycles that a record makes worth evaluating; for a new customer all."""
+    if profile.pending:
+        profile.pending = profile.is_new = False
+        return range(len(profile.places))
+    # A deadline one millisecond away may be an evaluation that was cut short (LANGUAGE.md 5): it goes on now.
+    return [
+        index
+        for index, place in enumerate(profile.places)
+        if touched >> index & 1 or (place is not None and place.due_ms <= t_ms + 1)
+    ]
 
 
 def _is_another(step: FoldStep, was: Any, value: Any) -> bool:
@@ -261,16 +273,15 @@ def _occurred(event: Event, received_ms: int) -> int:
     return min(occurred_ms, received_ms)
 
 
-def _members(event: Event, touch: Touch) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(traits, properties), decoded as far as this event needs them; the properties of an identify are its traits."""
+def _members(event: Event, touch: Touch) -> dict[str, Any]:
+    """The properties, decoded as far as this event needs them; those of an identify or a group are its traits."""
     if event.type == "identify":
-        traits = _object("traits", event.traits)
-        return traits, traits
-    if not touch.needs_properties:
-        return _NO_MEMBERS, _NO_MEMBERS
+        return _object("traits", event.traits)
+    if not touch.steps:
+        return _NO_MEMBERS
     if event.type == "group":
-        return _NO_MEMBERS, _object("traits", event.traits)
-    return _NO_MEMBERS, _object("properties", event.properties)
+        return _object("traits", event.traits)
+    return _object("properties", event.properties)
 
 
 def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:

@@ -66,11 +66,11 @@ class Profile:
     """
 
     __slots__ = (
-        "_due_ms",
         "_elsewhere",
         "born",
         "clock_ms",
         "customer",
+        "due_or_never_ms",
         "historical_ms",
         "is_new",
         "memories",
@@ -96,12 +96,12 @@ class Profile:
         self.memories: list[Any] = []
         self.places: list[Place | None] = []
         self._elsewhere: dict[str, Place] = {}
-        self._due_ms = NEVER
+        self.due_or_never_ms = NEVER
 
     @property
     def due_ms(self) -> int | None:
         """The next deadline over all lifecycles, or None."""
-        return None if self._due_ms >= NEVER else self._due_ms
+        return None if self.due_or_never_ms >= NEVER else self.due_or_never_ms
 
     @property
     def historical(self) -> bool:
@@ -114,6 +114,8 @@ class Profile:
 
     def remembers(self, digest: bytes) -> bool:
         """Whether a digest is among those of the last folded records."""
+        if digest not in self.recent:
+            return False
         place = self.recent.find(digest)
         while place >= 0 and place % DIGEST_BYTES:
             place = self.recent.find(digest, place + 1)
@@ -131,7 +133,11 @@ class Profile:
 
     def rearm(self) -> None:
         """Work the next deadline out again from the places."""
-        self._due_ms = min([place.due_ms for place in self.places if place is not None], default=NEVER)
+        due_ms = NEVER
+        for place in self.places:
+            if place is not None and place.due_ms < due_ms:
+                due_ms = place.due_ms
+        self.due_or_never_ms = due_ms
 
     def encode(self) -> bytes:
         """The bytes from which `decode_profile` makes the same profile: a pure function of what it holds."""
@@ -139,7 +145,7 @@ class Profile:
         metrics: list[Any] = []
         for metric, memory in zip(self.rules.metrics, self.memories, strict=True):
             if memory is not None:
-                metrics += (metric.fingerprint, metric.family.pack(memory))
+                metrics += (metric.fingerprint, memory if metric.pack is None else metric.pack(memory))
         places = dict(self._elsewhere)
         for lifecycle, place in zip(self.rules.lifecycles, self.places, strict=True):
             if place is not None:
@@ -153,11 +159,14 @@ class Profile:
         self.is_new = False
         self.born, self.clock_ms, self.historical_ms = body.born, body.clock_ms, body.historical_ms
         self.recent, self.traits, self.rules = body.recent, Traits(body.traits), rules
-        stored, places = dict(zip(body.metrics[::2], body.metrics[1::2], strict=True)), body.places
-        self.memories = [
-            metric.family.unpack(stored[metric.fingerprint]) if metric.fingerprint in stored else None
-            for metric in rules.metrics
-        ]
+        self.memories = [None] * len(rules.metrics)
+        pairs = iter(body.metrics)
+        for mark, stored in zip(pairs, pairs, strict=True):
+            index = rules.index_of.get(mark)
+            if index is not None:
+                unpack = rules.metrics[index].unpack
+                self.memories[index] = stored if unpack is None else unpack(stored)
+        places = body.places
         # A lifecycle that was taken away keeps its place: should it come back, its chain goes on where it stood.
         self.places = [places.pop(lifecycle.name, None) for lifecycle in rules.lifecycles]
         self._elsewhere = places

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from typing import Any, NamedTuple
 
 from services.stager.fold.expressions import Compiler
 from services.stager.fold.fingerprints import fingerprint
 from services.stager.fold.horizons import Ask
 from services.stager.fold.lifecycles import CompiledLifecycle, compile_lifecycle
-from services.stager.fold.metrics.family import Family, Memory, Occurrence, reader
+from services.stager.fold.metrics.family import Family, Memory, Occurrence, Timeless
 from services.stager.fold.metrics.registry import make_family
 from services.stager.language.definition import Lifecycle, Metric, MetricValue, TraitValue
 from shared.errors import Refused
@@ -22,10 +24,15 @@ TRACKED = frozenset(("track", "page", "screen"))  # what "*" means (LANGUAGE.md 
 
 @dataclass(frozen=True, slots=True)
 class CompiledMetric:
-    """A metric of one or more files. `lifecycles` has the bit of each lifecycle whose conditions read it."""
+    """A metric of one or more files. `lifecycles` has the bit of each lifecycle whose conditions read it.
+
+    `pack` and `unpack` are None where the memory is stored as it is.
+    """
 
     fingerprint: int
     family: Family
+    pack: Callable[[Memory], Memory] | None
+    unpack: Callable[[Memory], Memory] | None
     where: Ask | None
     lifecycles: int
     definition: Metric
@@ -42,10 +49,14 @@ class FoldStep(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """What the events of one name do."""
+    """What the events of one name do: `plain` steps (metric, fold) always, the others after a look at the properties.
 
+    `lifecycles` are those that the plain steps touch.
+    """
+
+    plain: tuple[tuple[int, Callable[[Memory, Occurrence], Memory]], ...] = ()
+    lifecycles: int = 0
     steps: tuple[FoldStep, ...] = ()
-    needs_properties: bool = False
 
 
 class TraitTouch(NamedTuple):
@@ -57,7 +68,7 @@ class TraitTouch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Lifecycles in order of name, metrics in order of fingerprint, and what touches them.
+    """Lifecycles in order of name, metrics in order of fingerprint (`index_of` finds one), and what touches them.
 
     `by_name` has every event name that a metric mentions (with the metrics of any event in it), `any_tracked` is for
     all other tracks, pages and screens.
@@ -65,6 +76,7 @@ class Rules:
 
     lifecycles: tuple[CompiledLifecycle, ...]
     metrics: tuple[CompiledMetric, ...]
+    index_of: dict[int, int]
     by_name: dict[str, Touch]
     any_tracked: Touch
     by_trait: dict[str, TraitTouch]
@@ -101,6 +113,7 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
     return Rules(
         lifecycles=compiled,
         metrics=metrics,
+        index_of=index_of,
         by_name=_by_name(metrics, steps),
         any_tracked=_touch(steps[i] for i, metric in enumerate(metrics) if None in metric.definition.steps),
         by_trait=_by_trait(ordered, metrics, steps),
@@ -131,12 +144,14 @@ def _compile_metric(meaning: Metric, mark: int, lifecycles: Sequence[Lifecycle])
         if any(node.name in names for node in _nodes(lifecycle.stages) if isinstance(node, MetricValue)):
             readers |= 1 << index
     where = None if meaning.where is None else Compiler({}).condition(meaning.where).holds
-    return CompiledMetric(mark, make_family(meaning), where, readers, meaning)
+    family = make_family(meaning)
+    pack, unpack = (None, None) if isinstance(family, Timeless) else (family.pack, family.unpack)
+    return CompiledMetric(mark, family, pack, unpack, where, readers, meaning)
 
 
 def _compiler(lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]) -> Compiler:
     indexes = {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
-    return Compiler({name: reader(metrics[index].family, index) for name, index in indexes.items()})
+    return Compiler({name: metrics[index].family.reader(index) for name, index in indexes.items()})
 
 
 def _nodes(value: Any) -> Iterator[Any]:
@@ -157,8 +172,11 @@ def _fold_step(index: int, metric: CompiledMetric) -> FoldStep:
 
 
 def _touch(steps: Iterable[FoldStep]) -> Touch:
-    chosen = tuple(steps)
-    return Touch(chosen, any(step.path or step.where is not None for step in chosen))
+    chosen = list(steps)
+    looking = tuple(step for step in chosen if step.path or step.where is not None)
+    plain = [step for step in chosen if step not in looking]
+    touched = reduce(or_, (step.lifecycles for step in plain), 0)
+    return Touch(tuple((step.metric, step.fold) for step in plain), touched, looking)
 
 
 def _by_name(metrics: Sequence[CompiledMetric], steps: Sequence[FoldStep]) -> dict[str, Touch]:

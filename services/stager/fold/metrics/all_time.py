@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.stager.fold.decimals import MILLION
+from services.stager.fold.horizons import Compiled
 from services.stager.fold.metrics.aggregates import make_aggregate
 from services.stager.fold.metrics.family import Memory, Occurrence, Timeless
 from services.stager.language.definition import Between, Metric
@@ -27,6 +29,19 @@ class AllTime(Timeless):
         """The aggregate's result."""
         del t_ms
         return self._result(memory)
+
+
+class CountAll(AllTime):
+    """The plainest metric of all, without the detours of the others. Memory: how many."""
+
+    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
+        """One more."""
+        del occurrence
+        return 1 if memory is None else memory + 1
+
+    def reader(self, index: int) -> Compiled:
+        """How many, in millionths."""
+        return Compiled(lambda moment: (moment.memories[index] or 0) * MILLION)
 
 
 class InSpan(AllTime):

@@ -8,14 +8,12 @@ from zoneinfo import ZoneInfo
 from services.stager.fold.calendars import before_period, next_period, period_of
 from services.stager.fold.instants import NEVER
 from services.stager.fold.metrics.aggregates import make_aggregate
-from services.stager.fold.metrics.family import Memory, Occurrence
+from services.stager.fold.metrics.family import Memory, Moving, Occurrence
 from services.stager.language.definition import Calendar, Metric
 
 
-class InPeriod:
+class InPeriod(Moving):
     """Memory: {period number: payload}, for the periods that can still be asked for."""
-
-    moves = True
 
     def __init__(self, metric: Metric) -> None:
         assert isinstance(metric.window, Calendar)

@@ -41,12 +41,8 @@ class Family(Protocol):
     def value(self, memory: Memory, t_ms: int) -> Any:
         """The value at an instant, as the metric's kind wants it; None is missing."""
 
-    def horizon(self, memory: Memory, t_ms: int) -> int:
-        """The next instant after `t_ms` at which the value can change by itself, or NEVER."""
-
-    @property
-    def moves(self) -> bool:
-        """Whether it has horizons at all."""
+    def reader(self, index: int) -> Compiled:
+        """The metric as an expression reads it, when its memory stands at `index`."""
 
     def pack(self, memory: Memory) -> Memory:
         """The memory as it is stored, MessagePack-able; never None, never the given one changed."""
@@ -59,13 +55,17 @@ MakeFamily: TypeAlias = Callable[[Metric], Family]
 
 
 class Timeless:
-    """What families share that only records change and whose memory is stored as it is."""
+    """What families share that only records change: a mark is read as it is, and stored as it is."""
 
-    moves = False
+    def value(self, memory: Memory, t_ms: int) -> Any:
+        """The memory itself."""
+        del t_ms
+        return memory
 
-    def horizon(self, memory: Memory, t_ms: int) -> int:
-        """Never asked: it does not move."""
-        raise AssertionError(f"a timeless metric has no horizon ({memory} at {t_ms})")
+    def reader(self, index: int) -> Compiled:
+        """Read without a look at the time."""
+        value = self.value
+        return Compiled(lambda moment: value(moment.memories[index], 0))
 
     def pack(self, memory: Memory) -> Memory:
         """The memory itself."""
@@ -76,10 +76,21 @@ class Timeless:
         return stored
 
 
-def reader(family: Family, index: int) -> Compiled:
-    """The metric as an expression reads it."""
-    value, horizon = family.value, family.horizon
-    return Compiled(
-        lambda moment: value(moment.memories[index], moment.t_ms),
-        (lambda moment: horizon(moment.memories[index], moment.t_ms)) if family.moves else None,
-    )
+class Moving:
+    """What families share that change by themselves."""
+
+    def value(self, memory: Memory, t_ms: int) -> Any:
+        """The value at an instant."""
+        raise NotImplementedError
+
+    def horizon(self, memory: Memory, t_ms: int) -> int:
+        """The next instant after `t_ms` at which the value can change by itself, or NEVER."""
+        raise NotImplementedError
+
+    def reader(self, index: int) -> Compiled:
+        """Read at the moment's instant."""
+        value, horizon = self.value, self.horizon
+        return Compiled(
+            lambda moment: value(moment.memories[index], moment.t_ms),
+            lambda moment: horizon(moment.memories[index], moment.t_ms),
+        )

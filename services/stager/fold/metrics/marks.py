@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.stager.fold.horizons import Compiled
 from services.stager.fold.metrics.family import Memory, Occurrence, Timeless
 from services.stager.language.definition import Metric
 
@@ -19,10 +20,9 @@ class First(Timeless):
         occurred_ms = occurrence.occurred_ms
         return occurred_ms if memory is None or occurred_ms < memory else memory
 
-    def value(self, memory: Memory, t_ms: int) -> Any:
-        """A time."""
-        del t_ms
-        return memory
+    def reader(self, index: int) -> Compiled:
+        """The memory itself."""
+        return Compiled(lambda moment: moment.memories[index])
 
 
 class Last(First):
@@ -65,8 +65,3 @@ class Changed(Timeless):
         """The last in the order of folding, not the latest."""
         del memory
         return occurrence.occurred_ms
-
-    def value(self, memory: Memory, t_ms: int) -> Any:
-        """A time."""
-        del t_ms
-        return memory

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 from typing import Any
 
 from services.stager.fold.decimals import MILLION
+from services.stager.fold.horizons import Compiled, Horizon
 from services.stager.fold.instants import NEVER
 from services.stager.fold.metrics import timeline
 from services.stager.fold.metrics.aggregates import Count, make_aggregate
-from services.stager.fold.metrics.family import Memory, Occurrence
+from services.stager.fold.metrics.family import Memory, Moving, Occurrence
+from services.stager.fold.moment import Moment
 from services.stager.language.definition import Metric, Within
 
 
-class Sliding:
+class Sliding(Moving):
     """What holds entries from when they happen until they are out for good. Memory: a Timeline."""
-
-    moves = True
 
     def __init__(self, metric: Metric, *, span_ms: int) -> None:
         self._span_ms = span_ms
@@ -71,6 +72,50 @@ class WithinWindow(Sliding):
         leaving, entering = bisect_right(times, t_ms - self._span_ms), bisect_right(times, t_ms - self._ago_ms)
         end = times[leaving] + self._span_ms if leaving < len(times) else NEVER
         return min(end, times[entering] + self._ago_ms) if entering < len(times) else end
+
+
+class CountWithin(WithinWindow):
+    """A count without the detours, and with the horizon of a limit: between records a window that reaches to now only
+    loses events, so the answer to `orders_90d >= 3` changes at most once.
+    """
+
+    def value(self, memory: Memory, t_ms: int) -> Any:
+        """How many, in millionths."""
+        if memory is None:
+            return 0
+        if len(memory) == 2:
+            return super().value(memory, t_ms)
+        times: list[int] = memory[0]
+        until_ms = t_ms - self._ago_ms
+        high = len(times) if not times or times[-1] <= until_ms else bisect_right(times, until_ms)
+        after_ms = until_ms - self._within_ms
+        low = 0 if not times or times[0] > after_ms else bisect_right(times, after_ms)
+        return (high - low) * MILLION
+
+    def reader(self, index: int) -> Compiled:
+        """With a threshold, when the window reaches to now."""
+        compiled = super().reader(index)
+        return compiled if self._ago_ms else compiled._replace(threshold=partial(self._threshold, index))
+
+    def _threshold(self, index: int, operator: str, limit: int) -> Horizon | None:
+        """When the count falls below the least that `>=` or `>` want (`<` and `<=` want the contrary)."""
+        if operator in ("==", "!="):
+            return super().reader(index).horizon
+        least = -(-limit // MILLION) if operator in (">=", "<") else limit // MILLION + 1
+        if least <= 0:
+            return None
+
+        def horizon(moment: Moment) -> int:
+            memory = moment.memories[index]
+            if memory is None:
+                return NEVER
+            if len(memory) == 2:  # merged entries weigh more than one
+                return self.horizon(memory, moment.t_ms)
+            times: list[int] = memory[0]
+            in_window = len(times) - bisect_right(times, moment.t_ms - self._within_ms)
+            return NEVER if in_window < least else times[-least] + self._within_ms
+
+        return horizon
 
 
 class Regular(Sliding):
