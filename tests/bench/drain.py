@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sql
-from shared.log_kafka import KafkaLog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.main import migrate_tables
 from services.stager.tables import positions
 from shared.database import make_engine
 from shared.log import Entry
+from shared.log_kafka import KafkaLog
 from shared.topics import Topics
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
 from tests.bench.processes import cpu_seconds, descendants, java_pids, start

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import compile_rules
-
 from services.stager.language.file import load_text
 from shared.event import decode
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import Rules
 from services.stager.simulate import simulate
-
 from shared.clock import rfc3339
 from shared.event import decode
 from shared.log import Log, Record

@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from shared.log_kafka import KafkaLog
 
 from services.main import migrate_tables
 from shared.clock import SystemClock
 from shared.database import make_engine
 from shared.log_embedded import EmbeddedLog
+from shared.log_kafka import KafkaLog
 from shared.topics import Topics
 from tests.chaos.feeder import Feeder
 from tests.chaos.monkey import Monkey, freeze_and_thaw, kill_and_restart, outage

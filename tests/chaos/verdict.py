@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sql
-from services.notifier.tables import deliveries
-from services.stager.fold.rules import compile_rules
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.notifier.tables import deliveries
+from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_paths
 from services.stager.tables import transitions as transition_table
 from shared.event import decode as decode_event

@@ -49,9 +49,13 @@ def _calendar_instants(window: Calendar, zone: str | None, u: int) -> Iterator[i
     yield from date_changes(zone, values.first_date(window.unit, index + 1))
 
 
-def condition_instants(lifecycle: Lifecycle, moment: Moment) -> Iterator[int]:
+def condition_nodes(lifecycle: Lifecycle) -> list[Expression]:
+    """All that the conditions of a lifecycle are made of."""
+    return [node for stage in lifecycle.stages for root in (stage.when, stage.until) for node in walk(root)]
+
+
+def condition_instants(nodes: Sequence[Expression], moment: Moment) -> Iterator[int]:
     """T + D, T - D and one millisecond after each, for every moving duration and every constant of the file."""
-    nodes = [node for stage in lifecycle.stages for root in (stage.when, stage.until) for node in walk(root)]
     durations = {int(node.value) for node in nodes if isinstance(node, Constant) and node.kind is Kind.DURATION}
     times: set[int] = {moment.began} if moment.began is not None else set()
     for node in nodes:

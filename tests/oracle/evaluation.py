@@ -37,6 +37,12 @@ class Customer:
     events: list[Record] = field(default_factory=list)
     journeys: dict[str, Journey] = field(default_factory=dict)
     quiet_until: int = -(10**18)  # evaluated up to here since the last change, and nothing happened
+    traits: dict[str, object] = field(default_factory=dict)
+
+    def fold(self, record: Record) -> None:
+        """Take an event in."""
+        self.events.append(record)
+        self.traits = current_traits(self.events)
 
 
 def moment_of(customer: Customer, lifecycle: Lifecycle, journey: Journey, t: int) -> Moment:
@@ -45,7 +51,7 @@ def moment_of(customer: Customer, lifecycle: Lifecycle, journey: Journey, t: int
     return Moment(
         t=t,
         metric=lambda name: metric_value(metrics[name], customer.events, t),
-        traits=current_traits(customer.events),
+        traits=customer.traits,
         began=journey.began if journey.stage is not None else None,
     )
 

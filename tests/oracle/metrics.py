@@ -165,5 +165,5 @@ def local_date(zone: str | None, u: int) -> date:
 def date_changes(zone: str | None, day: date) -> tuple[int, ...]:
     """Every instant near a date at which the local date becomes another one, found by walking minute by minute."""
     middle = (datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-    minutes = range(middle - 30 * 3_600_000, middle + 30 * 3_600_000, 60_000)
+    minutes = range(middle - 18 * 3_600_000, middle + 18 * 3_600_000, 60_000)
     return tuple(u for u in minutes if local_date(zone, u - 1) != local_date(zone, u))
