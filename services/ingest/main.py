@@ -44,6 +44,6 @@ async def serve(
         stop=stop,
     )
     app = make_app(ingest, lambda: "draining" if stop.is_set() else None)
-    listener = listener or bind(settings.host, settings.port)
+    listener = listener or bind(settings.host, settings.ingest_port)
     structlog.get_logger().info("ingest listens", address=listener.getsockname())
     await serve_http(app, listener, stop)

@@ -23,7 +23,7 @@ class IngestSettings(Settings):
 
     model_config = SettingsConfigDict(arbitrary_types_allowed=True, env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP API; 0 takes any free one.")
+    ingest_port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP API; 0 takes any free one.")
     write_keys: Annotated[WriteKeys, NoDecode, BeforeValidator(_keys)] = Field(
         WriteKeys({}), description="Who may send: `name:key,name:key` or just `key`."
     )
