@@ -14,7 +14,7 @@ import msgspec
 
 from services.ingest.item import Identifier, Item, derived_id, read_item
 from services.ingest.limits import IDENTIFIER_BYTES_MAX
-from services.ingest.members import Members, checked, merged, split
+from services.ingest.members import Members, bounded, checked, merged, split
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.clock import to_ms
 from shared.event import RESERVED_NAMES, Event, occurred_text
@@ -166,12 +166,12 @@ def _traits_of_identify(item: Item, traits: Members) -> Members:
     """RudderStack's SDKs put an identify's traits into its context only."""
     if traits is not msgspec.UNSET:
         return traits
-    inner = split(checked(item.context, "context")).get("traits", msgspec.UNSET)
+    inner = split(bounded(item.context, "context")).get("traits", msgspec.UNSET)
     return checked(inner, "context.traits")
 
 
 def _context(item: Item, intake: Intake) -> Members:
-    context = checked(item.context, "context")
+    context = bounded(item.context, "context")
     if not intake.context:
         return context
     own = split(context)

@@ -26,6 +26,9 @@ class WriteKeys:
     def __len__(self) -> int:
         return len(self._named)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} write keys>"
+
     def source_of(self, key: str) -> str | None:
         """The name of this key, or None when it is none of ours. Takes the same time wherever it stands."""
         digest = _digest(key)
@@ -42,7 +45,7 @@ def parse_write_keys(text: str) -> WriteKeys:
     Errors: Refused, saying which entry is wrong without showing it.
     """
     named: dict[bytes, str] = {}
-    for place, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+    for place, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), start=1):
         name, colon, key = entry.rpartition(":") if entry.count(":") == 1 else ("", ":" * entry.count(":"), entry)
         if len(colon) > 1 or not _KEY.fullmatch(key) or (colon and not _NAME.fullmatch(name)):
             raise Refused(f"{SETTING}: entry {place} is not a write key: {FORM}")

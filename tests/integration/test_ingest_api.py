@@ -172,7 +172,7 @@ async def test_gzip_is_known_by_its_magic_whatever_the_headers(client: httpx.Asy
 
 
 async def test_a_gzip_bomb_is_413(client: httpx.AsyncClient) -> None:
-    response = await client.post("/v1/batch", content=gzip.compress(b" " * 200_000_000, 1))
+    response = await client.post("/v1/batch", content=gzip.compress(b" " * 20_000_000))
 
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
 

@@ -225,6 +225,13 @@ def test_a_missing_id_is_derived_from_the_content_alone() -> None:
     assert first.id == again.id != other.id
 
 
+@pytest.mark.parametrize("odd", [b"9" * 5000, b"1e400", b"[" * 900 + b"]" * 900])
+def test_an_id_is_derived_whatever_stands_in_members_that_nobody_opens(odd: bytes) -> None:
+    text = b'{"type":"track","event":"e","userId":"u","integrations":{"x":' + odd + b"}}"
+
+    assert admit_item(text, LIVE).id
+
+
 def test_refusals_know_their_place_and_events_their_order() -> None:
     good = b'{"type":"track","event":"e","userId":"u","messageId":"%d"}'
 

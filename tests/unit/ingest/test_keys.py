@@ -20,6 +20,12 @@ def test_a_key_is_known_by_its_name() -> None:
     ]  # fmt: skip
 
 
+def test_a_secret_file_may_have_a_key_a_line() -> None:
+    keys = parse_write_keys("shop:secret-1\napp:secret-2\n")
+
+    assert [keys.source_of("secret-1"), keys.source_of("secret-2")] == ["shop", "app"]
+
+
 def test_one_name_may_have_two_keys() -> None:
     keys = parse_write_keys("shop:old,shop:new")
 
