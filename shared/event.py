@@ -15,6 +15,8 @@ from shared.errors import Malformed
 
 EventType = Literal["track", "page", "screen", "identify", "group", "alias", "forget", "import_end", "tick"]
 
+IDENTIFIER_BYTES_MAX = 512  # ids and names are keys in tables and in the log; real ones stay below 100
+
 # The names under which events that are no tracks are counted (LANGUAGE.md 2).
 RESERVED_NAMES = {"page": "$page", "screen": "$screen", "identify": "$identify", "group": "$group"}
 
@@ -60,11 +62,16 @@ def decode(value: bytes | None) -> Event:
         event = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not an event: {error}") from error
-    if event.type not in ("tick", "import_end") and not (
-        event.id and event.customer and event.name and event.occurred_at
-    ):
-        raise Malformed(f"a {event.type} needs id, customer, name and occurred_at")
+    if event.type not in ("tick", "import_end"):
+        _check_fields(event)
     return event
+
+
+def _check_fields(event: Event) -> None:
+    if not (event.id and event.customer and event.name and event.occurred_at):
+        raise Malformed(f"a {event.type} needs id, customer, name and occurred_at")
+    if "\0" in event.customer or len(event.customer.encode()) > IDENTIFIER_BYTES_MAX:
+        raise Malformed(f"a customer's id has no NUL and at most {IDENTIFIER_BYTES_MAX} bytes")
 
 
 def tick() -> bytes:

@@ -55,7 +55,7 @@ def add_operator_routes(app: FastAPI, is_ready: Readiness) -> None:
 
 
 def require_admin(token: str) -> Callable[[Request], None]:
-    """A dependency that lets only the bearer of the admin token pass; without a token, only this machine's own calls."""
+    """A dependency that lets only the bearer of the token pass; without a token, only this machine's own calls."""
 
     def check(request: Request) -> None:
         if not token:

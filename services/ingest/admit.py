@@ -13,11 +13,10 @@ from typing import Literal, assert_never
 import msgspec
 
 from services.ingest.item import Identifier, Item, derived_id, read_item
-from services.ingest.limits import IDENTIFIER_BYTES_MAX
 from services.ingest.members import Members, bounded, checked, merged, split
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.clock import to_ms
-from shared.event import RESERVED_NAMES, Event, occurred_text
+from shared.event import IDENTIFIER_BYTES_MAX, RESERVED_NAMES, Event, occurred_text
 
 Kind = Literal["track", "page", "screen", "identify", "group"]
 KINDS: dict[str, Kind] = {

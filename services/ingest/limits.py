@@ -6,7 +6,6 @@ EVENT_BYTES_MAX = 32 * 1024  # what Segment's API takes, so SDKs already cut the
 BATCH_BYTES_MAX = 4 * 1024 * 1024  # Segment's SDKs stop at 500 KB, RudderStack's at 4 MiB
 BATCH_EVENTS_MAX = 2_500  # Segment's own bound
 CONTEXT_BYTES_MAX = 8 * 1024  # an envelope's context is copied into each of its events; real ones have 1 to 3 KB
-IDENTIFIER_BYTES_MAX = 512  # ids and names are keys in tables and in the log; real ones stay below 100
 DEPTH_MAX = 32  # nesting of one event; msgspec itself gives up near 1,000
 MEMBERS_MAX = 1_000  # keys and list items of one event's properties, traits or context
 

@@ -57,6 +57,10 @@ class PostgresServer(ABC):
     def kill(self) -> None:
         """As kill -9 of every process of the server."""
 
+    def pids(self) -> list[int]:
+        """Its processes, as far as they run on this machine and are ours to see."""
+        return []
+
     def restart(self, mode: str = "immediate") -> None:
         """Stop and start."""
         self.stop(mode)
