@@ -17,7 +17,7 @@ from shared.log import Entry
 from shared.log_kafka import KafkaLog
 from shared.topics import Topics
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
-from tests.bench.processes import cpu_seconds, descendants, java_pids, start
+from tests.bench.processes import cpu_seconds, java_pids, start
 from tests.servers.kafka import KafkaServer, free_ports
 from tests.servers.postgres import PostgresServer
 
@@ -68,7 +68,7 @@ async def measure_drain(
         for port in free_ports(stagers)
     ]
     try:
-        return await _watch(log, engine, topics, load, pids={process.pid for process in processes}, server=postgres.pid)
+        return await _watch(log, engine, topics, load, pids={process.pid for process in processes}, postgres=postgres)
     finally:
         for process in processes:
             process.terminate()
@@ -96,29 +96,36 @@ async def _fill(log: KafkaLog, topics: Topics, load: Load) -> None:
 
 
 async def _watch(
-    log: KafkaLog, engine: AsyncEngine, topics: Topics, load: Load, *, pids: set[int], server: int
+    log: KafkaLog, engine: AsyncEngine, topics: Topics, load: Load, *, pids: set[int], postgres: PostgresServer
 ) -> DrainFigures:
     first_s, first_done, before = 0.0, 0, (0.0, 0.0, 0.0)
     deadline = time.monotonic() + DRAIN_TIMEOUT_S
     while True:
         done, seq = await _progress(engine)
         if not first_s and done:
-            first_s, first_done, before = time.perf_counter(), done, _spent(pids, server)
+            first_s, first_done, before = time.perf_counter(), done, _spent(pids, postgres)
         if done >= load.events and sum((await log.ends(topics.transitions)).values()) >= seq:
             break
         assert time.monotonic() < deadline, f"{done} of {load.events} events after {DRAIN_TIMEOUT_S} s"
         await asyncio.sleep(0.05)
     took_s, events = time.perf_counter() - first_s, load.events - first_done
-    python, postgres, broker = (
-        (after - earlier) / events * 1e6 for after, earlier in zip(_spent(pids, server), before, strict=True)
+    python_us, postgres_us, broker_us = (
+        (after - earlier) / events * 1e6 for after, earlier in zip(_spent(pids, postgres), before, strict=True)
     )
     return DrainFigures(
-        load.shape, len(pids), events / took_s, seq, python, postgres, broker, await _bytes_per_customer(engine)
+        load.shape,
+        len(pids),
+        events / took_s,
+        seq,
+        python_us,
+        postgres_us,
+        broker_us,
+        await _bytes_per_customer(engine),
     )
 
 
-def _spent(pids: set[int], server: int) -> tuple[float, float, float]:
-    return cpu_seconds(pids), cpu_seconds(descendants(server)), cpu_seconds(java_pids())
+def _spent(pids: set[int], postgres: PostgresServer) -> tuple[float, float, float]:
+    return cpu_seconds(pids), cpu_seconds(postgres.pids()), cpu_seconds(java_pids())
 
 
 async def _progress(engine: AsyncEngine) -> tuple[int, int]:

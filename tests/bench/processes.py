@@ -27,15 +27,6 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return sum(_ticks(pid) for pid in pids) / TICKS_PER_S
 
 
-def descendants(root: int) -> set[int]:
-    """A process and all below it."""
-    parents = {int(path.name): _parent(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
 def java_pids() -> set[int]:
     """The brokers of this machine."""
     return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and _is_broker(int(path.name))}
@@ -51,11 +42,6 @@ def _is_broker(pid: int) -> bool:
 def _ticks(pid: int) -> int:
     fields = _stat(pid)
     return sum(int(field) for field in fields[11:15]) if fields else 0
-
-
-def _parent(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[1]) if fields else -1
 
 
 def _stat(pid: int) -> list[str]:

@@ -38,8 +38,8 @@ class Feeder:
         began = time.monotonic()
         limit = asyncio.Semaphore(6)  # as many requests at once as a small fleet of senders has
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        auth = aiohttp.BasicAuth(self.write_key)
-        async with aiohttp.ClientSession(timeout=timeout, auth=auth) as session, asyncio.TaskGroup() as tasks:
+        headers = {"Authorization": aiohttp.encode_basic_auth(self.write_key)}
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session, asyncio.TaskGroup() as tasks:
             for turn, first in enumerate(numbers):
                 await asyncio.sleep(max(0.0, began + turn * pause_s - time.monotonic()))
                 await limit.acquire()
