@@ -209,6 +209,8 @@ class KafkaReader:
         if asking is not None:
             asking.cancel()  # its consumer is gone, so nothing can be hurt any more
             await asyncio.wait({asking}, timeout=CLOSE_TIMEOUT_S)
+            if asking.done() and not asking.cancelled():
+                asking.exception()  # nobody will read any more; asyncio would report it as lost
         if self._endings:
             await asyncio.wait(self._endings, timeout=CLOSE_TIMEOUT_S)
 

@@ -27,18 +27,6 @@ def kafka_bootstrap() -> Iterator[str]:
         server.close()
 
 
-@pytest.fixture
-def kafka_server() -> Iterator[KafkaServer]:
-    """A broker of the test's own, already started, to be killed at will."""
-    need_broker()
-    server = KafkaServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
 def need_broker() -> None:
     """Skip the test when no broker can be started here; under CI that is a failure."""
     reason = why_not()

@@ -74,7 +74,10 @@ class KafkaServer:
         return f"127.0.0.1:{self.advertised_port}"
 
     def start(self) -> None:
-        """Start, with the data of before if there is any, and wait until it answers."""
+        """Start, with the data of before if there is any, and wait until it answers.
+
+        Call it from a thread that lives as long as the broker is wanted: the broker ends with the thread.
+        """
         self._process.start()
         _wait_for_port(self.port)
 
@@ -147,7 +150,7 @@ def _settings(*, port: int, controller_port: int, advertised_port: int) -> dict[
 
 
 class _JavaProcess:
-    """The broker as a child of this process; it dies with it."""
+    """The broker as a child of this process; it dies with the thread that started it."""
 
     def __init__(self, settings: dict[str, str], *, java: Sequence[str]) -> None:
         self._java = list(java)
