@@ -21,7 +21,7 @@ $(READY): requirements.txt requirements-dev.txt
 setup: $(READY)  ## install everything into .venv; afterwards .venv/bin/stageline works
 
 test: $(READY)  ## run every test, those on real Kafka and real PostgreSQL included
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)  ## formatter, linter, types, walls between the rooms, house rules
 	$(BIN)/ruff format --check .
