@@ -17,7 +17,8 @@ def _fastest() -> Callable[[bytes], int]:
     try:
         from murmurhash2 import murmurhash2
     except ImportError:
-        return murmur2_in_python
+        in_python: Callable[[bytes], int] = murmur2_in_python
+        return in_python
     return lambda key: murmurhash2(key, SEED)
 
 
