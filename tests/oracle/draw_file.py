@@ -40,7 +40,7 @@ def draw_lifecycles(world: World) -> tuple[Lifecycle, ...]:
 
 def draw_metric(world: World, name: str) -> Metric:
     """One metric."""
-    function = world.pick(SPINE if world.spine else ALL)
+    function = world.pick(world.only or (SPINE if world.spine else ALL))
     kind = Kind.TIME if function in TIMES else Kind.ANY if function == "latest" else Kind.NUMBER
     window = draw_window(world) if function in WINDOWED else None
     more: dict[str, Any] = {}
@@ -65,7 +65,7 @@ def draw_names(world: World) -> EventNames:
     """The names that one step matches."""
     if world.chance(0.2):
         return None
-    pool = (*EVENTS, *EVENTS, *RESERVED)
+    pool = EVENTS[:2] if world.only else (*EVENTS, *EVENTS, *RESERVED)
     return frozenset(world.pick(pool) for _ in range(world.pick((1, 1, 1, 2))))
 
 
