@@ -6,10 +6,12 @@ A horizon may name an instant at which nothing changes (that costs an evaluation
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from services.stager.fold.instants import NEVER
+from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.moment import Moment
+
+_UNDECIDED: Final = BEGINNING  # earlier than the end of anything
 
 Read: TypeAlias = Callable[[Moment], Any]
 Ask: TypeAlias = Callable[[Moment], bool]
@@ -53,18 +55,22 @@ def logic_horizon(conditions: Sequence[Condition], *, deciding: bool) -> Horizon
 
     One operand that decides is enough to keep the answer: so the latest end among those that do, else the earliest.
     """
-    if all(condition.horizon is None for condition in conditions):
+    lasting = tuple(condition.holds for condition in conditions if condition.horizon is None)
+    moving = tuple((condition.holds, condition.horizon) for condition in conditions if condition.horizon is not None)
+    if not moving:
         return None
 
     def horizon(moment: Moment) -> int:
-        decided, soonest = 0, NEVER
-        found = False
-        for condition in conditions:
-            end = end_of(condition, moment)
-            if condition.holds(moment) is deciding:
-                found, decided = True, max(decided, end) if found else end
+        for holds in lasting:
+            if holds(moment) is deciding:
+                return NEVER
+        decided, soonest = _UNDECIDED, NEVER
+        for holds, ends in moving:
+            end = ends(moment)
+            if holds(moment) is deciding:
+                decided = max(decided, end)
             elif end < soonest:
                 soonest = end
-        return decided if found else soonest
+        return soonest if decided == _UNDECIDED else decided
 
     return horizon

@@ -66,9 +66,12 @@ class Partition:
         """
         touch = self.rules.touch(event)
         occurred_ms = _occurred(event, received_ms)
-        members = _members(event, touch)
+        members = _members(event) if touch.steps or event.type == "identify" else _NO_MEMBERS
         # From here on nothing can fail.
-        self.observe(event, received_ms)
+        if event.historical:
+            self.observe(event, received_ms)
+        elif received_ms > self.clock_ms:
+            self.clock_ms = received_ms
         if profile.rules is None:
             profile.live_under(self.rules)
             profile.born = self.born
@@ -80,16 +83,12 @@ class Partition:
             self._lapse_one(profile, profile.due_or_never_ms, transitions)
         profile.clock_ms = t_ms
         digest = id_digest(event.id)
-        if profile.remembers(digest):
-            return transitions
-        profile.remember(digest)
-        profile.historical_ms = received_ms if event.historical else None
-        self._set_occurrence(event, occurred_ms, t_ms)
-        touched = self._fold_members(profile, touch, members) | touch.lifecycles
-        if event.type == "identify":
-            touched |= self._fold_traits(profile, members)
-        if touched or profile.pending or profile.due_or_never_ms <= t_ms + 1:
-            self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
+        if not profile.remembers(digest):  # a repeat changes nothing more
+            profile.remember(digest)
+            profile.historical_ms = received_ms if event.historical else None
+            touched = self._take_in(profile, touch, event, occurred_ms, members)
+            if touched or profile.pending or profile.due_or_never_ms <= t_ms + 1:
+                self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
         return transitions
 
     def observe(self, event: Event | None, received_ms: int) -> None:
@@ -196,21 +195,23 @@ class Partition:
             carried=carried,
         )
 
-    def _set_occurrence(self, event: Event, occurred_ms: int, t_ms: int) -> None:
-        occurrence = self._occurrence
-        occurrence.id, occurrence.name = event.id, event.name
-        occurrence.is_tracked = event.type in TRACKED
-        occurrence.occurred_ms, occurrence.clock_ms = occurred_ms, t_ms
-        occurrence.value = None
-
-    def _fold_members(self, profile: Profile, touch: Touch, members: dict[str, Any]) -> int:
-        """Feed the metrics that name the event; the bits of the lifecycles touched by those that look at properties."""
-        memories, occurrence = profile.memories, self._occurrence
+    def _take_in(self, profile: Profile, touch: Touch, event: Event, occurred_ms: int, members: dict[str, Any]) -> int:
+        """Feed metrics and traits; the bits of the lifecycles that read what was fed."""
+        occurrence, memories = self._occurrence, profile.memories
+        occurrence.id, occurrence.name, occurrence.is_tracked = event.id, event.name, event.type in TRACKED
+        occurrence.occurred_ms, occurrence.clock_ms = occurred_ms, profile.clock_ms
         for index, fold in touch.plain:
             memories[index] = fold(memories[index], occurrence)
-        if not touch.steps:
-            return 0
-        touched = 0
+        touched = touch.lifecycles
+        if touch.steps:
+            touched |= self._fold_members(profile, touch, members)
+        if event.type == "identify":
+            touched |= self._fold_traits(profile, members)
+        return touched
+
+    def _fold_members(self, profile: Profile, touch: Touch, members: dict[str, Any]) -> int:
+        """Feed the metrics that look at the event's properties; the bits of the lifecycles that read them."""
+        memories, occurrence, touched = profile.memories, self._occurrence, 0
         self._moment.properties = members
         for index, fold, where, path, lifecycles in touch.steps:
             if where is not None and not where(self._moment):
@@ -273,13 +274,9 @@ def _occurred(event: Event, received_ms: int) -> int:
     return min(occurred_ms, received_ms)
 
 
-def _members(event: Event, touch: Touch) -> dict[str, Any]:
-    """The properties, decoded as far as this event needs them; those of an identify or a group are its traits."""
-    if event.type == "identify":
-        return _object("traits", event.traits)
-    if not touch.steps:
-        return _NO_MEMBERS
-    if event.type == "group":
+def _members(event: Event) -> dict[str, Any]:
+    """The properties, decoded; those of an identify or a group are its traits."""
+    if event.type in ("identify", "group"):
         return _object("traits", event.traits)
     return _object("properties", event.properties)
 

@@ -33,6 +33,14 @@ def test_a_repeated_id_changes_nothing() -> None:
     assert story.profiles["ann"].encode() == before
 
 
+def test_bytes_that_straddle_two_remembered_ids_are_no_id() -> None:
+    profile = new_profile("ann")
+    profile.remember(b"12345678")
+    profile.remember(b"abcdefgh")
+
+    assert not profile.remembers(b"5678abcd")
+
+
 def test_a_repeat_still_lets_time_pass() -> None:
     story = Story(SILENT)
     story.event(JAN.format(1), event_id="same")
@@ -71,6 +79,16 @@ def test_a_historical_record_is_evaluated_when_it_occurred() -> None:
     (change,) = story.event(JAN.format(20), occurred=JAN.format(1), historical=True)
 
     assert (change.at, change.historical) == (JAN.format(1), True)
+
+
+def test_what_a_tick_emits_moves_the_customers_clock() -> None:
+    story = Story(SILENT)
+    story.event(JAN.format(1))
+    story.tick(JAN.format(9))
+
+    (change,) = story.event(JAN.format(9), occurred=JAN.format(2), historical=True)
+
+    assert (change.to_stage, change.at) == ("fresh", JAN.format(6))
 
 
 def test_an_import_protects_its_customers_from_ticks() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Calendar, Carried, Compare, Kind, Metric, PropertyValue, Stage, Within
-from tests.unit.fold.builders import Story, days, lifecycle, metric, text, value
+from tests.unit.fold.builders import Story, at, at_least, days, lifecycle, metric, text, value
 
 JAN = "2026-01-{:02d}T00:00:00.000Z"
 
@@ -152,3 +153,19 @@ def test_a_window_keeps_its_total_when_its_oldest_entries_are_merged() -> None:
         story.event(1_767_225_600_000 + second * 1000, price=1)
 
     assert read(story, JAN.format(2)) == 600
+
+
+def test_a_limit_on_a_window_is_due_when_it_is_crossed_not_when_an_event_leaves() -> None:
+    buyer = Stage("buyer", at_least("recent", 2))
+    story = Story(lifecycle(Stage("idle"), buyer, metrics=(metric("recent", "count", window=Within(days(10))),)))
+    for day in (1, 2, 3, 4):
+        story.event(JAN.format(day))
+
+    assert story.profiles["ann"].due_ms == at(JAN.format(13))
+
+
+def test_equal_metrics_of_two_files_are_folded_once() -> None:
+    first = lifecycle(Stage("a"), metrics=(metric("bought", "count"),), name="one")
+    second = lifecycle(Stage("a"), metrics=(metric("orders", "count"),), name="two")
+
+    assert len(compile_rules([first, second]).metrics) == 1

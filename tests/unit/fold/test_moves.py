@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.stager.language.definition import Compare, Constant, InStage, Kind, Linger, Stage, TraitValue
-from tests.unit.fold.builders import Story, days, duration, lifecycle, metric, silent_for, text
+from services.stager.language.definition import Compare, Constant, InStage, Kind, Linger, Since, Stage, TraitValue
+from tests.unit.fold.builders import Story, days, duration, lifecycle, metric, silent_for, text, value
 
 ORDERS = (metric("orders", "count"), metric("last_order", "last"))
 JAN = "2026-01-{:02d}T00:00:00.000Z"
@@ -86,14 +86,25 @@ def test_a_stay_that_goes_on_for_ever_is_told_each_time() -> None:
 
 
 def test_stages_that_chase_each_other_go_on_a_millisecond_later() -> None:
-    fresh = Compare("<", InStage(), duration(1))
+    fresh = Compare("<", InStage(), duration(2))
     restless = Stage("restless", fresh, until=Compare("==", Constant(1, Kind.NUMBER), Constant(1, Kind.NUMBER)))
     story = Story(lifecycle(Stage("calm"), restless))
 
     story.identify(JAN.format(1), plan="free")
-    story.tick("2026-01-01T00:00:00.001Z")
+    story.tick("2026-01-01T00:00:00.003Z")
 
-    assert story.moves()[-1][2] == "2026-01-01T00:00:00.001Z"
+    assert story.moves()[2:] == [
+        ("restless", "calm", "2026-01-01T00:00:00.002Z"),
+        ("calm", "restless", "2026-01-01T00:00:00.003Z"),
+    ]
+
+
+def test_longer_than_is_true_a_millisecond_after_as_long_as() -> None:
+    longer = Compare(">", Since(value("last_order", Kind.TIME)), duration(days(1)))
+    story = Story(lifecycle(Stage("fresh"), Stage("silent", longer), metrics=ORDERS))
+    story.event(JAN.format(1))
+
+    assert [change.at for change in story.tick(JAN.format(9))] == ["2026-01-02T00:00:00.001Z"]
 
 
 def test_entry_counts_the_visits_to_a_stage() -> None:

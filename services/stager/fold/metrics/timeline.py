@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate
+from operator import sub
 from typing import Any, Final, TypeAlias
 
 Timeline: TypeAlias = list[list[Any]]
@@ -64,14 +65,9 @@ def between(timeline: Timeline, after_ms: int, until_ms: int) -> Sequence[Any]:
 def pack(timeline: Timeline) -> list[Any]:
     """The first time whole, the others as distances: most distances are short."""
     times = timeline[0]
-    packed: list[Any] = times[:1]
-    packed += [later - earlier for earlier, later in pairwise(times)]
-    return [packed, *(list(column) for column in timeline[1:])]
+    return [[*times[:1], *map(sub, times[1:], times)], *timeline[1:]]
 
 
 def unpack(stored: Sequence[Any]) -> Timeline:
     """The timeline of what `pack` gave."""
-    times = list(stored[0])
-    for place in range(1, len(times)):
-        times[place] += times[place - 1]
-    return [times, *(list(column) for column in stored[1:])]
+    return [list(accumulate(stored[0])), *stored[1:]]
