@@ -220,5 +220,13 @@ def explain(
     raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
 
 
+@app.command(name="test")
+def tell_stories(files: Files) -> None:
+    """Run stories: what happens to a customer step by step, and where he must then be; prints what differs, and why."""
+    from services.stager.story_command import run_stories
+
+    raise typer.Exit(run_stories(files))
+
+
 if __name__ == "__main__":
     main()

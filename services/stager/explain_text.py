@@ -1,4 +1,4 @@
-"""An explanation as text for people: the stages from the current one on, a mark before every clause, values beside it."""
+"""An explanation as text for people: the stages from the current one on, a mark before every clause, values below it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def render(explanation: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_lifecycle(view: LifecycleView, at_ms: int) -> list[str]:
-    """The lines of one lifecycle or segment."""
+def render_lifecycle(view: LifecycleView, at_ms: int, *, also: frozenset[str] = frozenset()) -> list[str]:
+    """The lines of one lifecycle or segment; stages before the current one only where `also` names them."""
     lines = [_where(view, at_ms), *(f"  {line}" for line in _what_comes(view, at_ms))]
     if view.is_pending:
         lines.append("  The definition has changed since the last event; the next event applies it.")
     told: set[str] = set()
     for stage in view.stages:
-        if stage.place != "earlier" or view.segment:
+        if stage.place != "earlier" or view.segment or stage.name in also:
             lines += [f"  {line}" for line in _stage(stage, told)]
     return lines
 

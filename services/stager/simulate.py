@@ -54,9 +54,9 @@ def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]
 
 
 class Simulation:
-    """One partition and all its customers (`profiles`, by id). Who is due waits in two heaps, because an import protects
-    its customers.
+    """One partition and all its customers (`profiles`, by id).
 
+    Who is due waits in two heaps, because an import protects its customers.
     A heap's entry is (deadline, customer) and stays when the deadline moves; it is skipped when it comes up.
     """
 
