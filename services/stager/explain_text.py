@@ -1,4 +1,4 @@
-"""An explanation as text for people: the stages from the current one on, a mark before every clause, values below it."""
+"""An explanation as text for people: the stages from the current one on, a mark before each clause, values below it."""
 
 from __future__ import annotations
 
