@@ -209,6 +209,28 @@ def simulate(
     raise typer.Exit(run_simulation(lifecycle, events=events, until=until, customer=customer))
 
 
+@app.command()
+def explain(
+    lifecycle: Annotated[list[Path], typer.Option(help="Lifecycle files, or folders of them; may be repeated.")],
+    events: Annotated[str, typer.Option(help="A file of events, one JSON object a line; - for standard input.")],
+    customer: Annotated[str, typer.Option(help="Whom to explain.")],
+    at: Annotated[str | None, typer.Option(help="As of when (default: the last event).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
+) -> None:
+    """Say why a customer is where he is: clause by clause, with values, and when it will next change by itself."""
+    from services.stager.explain_command import run_explanation
+
+    raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
+
+
+@app.command(name="test")
+def tell_stories(files: Files) -> None:
+    """Run stories: what happens to a customer step by step, and where he must then be; prints what differs, and why."""
+    from services.stager.story_command import run_stories
+
+    raise typer.Exit(run_stories(files))
+
+
 @lifecycles_app.callback()
 def lifecycles(context: typer.Context) -> None:
     """List the ready-made lifecycles and segments: what each is for, and the events that it needs."""

@@ -35,16 +35,14 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
     lifecycles = load_lifecycles(settings)
     topics = Topics(settings.topic_prefix, settings.partitions)
     listener = bind(settings.host, settings.stager_port)
+    rules = compile_rules(lifecycles)
     async with _made_store(settings, clock) as store:
         worker = Worker(
-            log=log, store=store, topics=topics, rules=compile_rules(lifecycles),
+            log=log, store=store, topics=topics, rules=rules,
             segments=frozenset(lifecycle.name for lifecycle in lifecycles if lifecycle.segment),
             settings=settings, clock=clock,
         )  # fmt: skip
-        stages = {lifecycle.name: [stage.name for stage in lifecycle.stages] for lifecycle in lifecycles}
-        app = make_app(
-            settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, stages=stages
-        )
+        app = make_app(settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, rules=rules)
         _spare_the_collector()
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()

@@ -106,7 +106,7 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
     metrics = tuple(_compile_metric(meaning, mark, ordered) for mark, meaning in sorted(meanings.items()))
     index_of = {metric.fingerprint: index for index, metric in enumerate(metrics)}
     compiled = tuple(
-        compile_lifecycle(lifecycle, index, _compiler(lifecycle, metrics, index_of))
+        compile_lifecycle(lifecycle, index, compiler_for(lifecycle, metrics, index_of))
         for index, lifecycle in enumerate(ordered)
     )
     steps = [_fold_step(index, metric) for index, metric in enumerate(metrics)]
@@ -149,8 +149,14 @@ def _compile_metric(meaning: Metric, mark: int, lifecycles: Sequence[Lifecycle])
     return CompiledMetric(mark, family, pack, unpack, where, readers, meaning)
 
 
-def _compiler(lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]) -> Compiler:
-    indexes = {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
+def indexes_of(lifecycle: Lifecycle, index_of: dict[int, int]) -> dict[str, int]:
+    """Where among all metrics those of one file stand, by name."""
+    return {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
+
+
+def compiler_for(lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]) -> Compiler:
+    """What compiles the expressions of one file."""
+    indexes = indexes_of(lifecycle, index_of)
     return Compiler({name: metrics[index].family.reader(index) for name, index in indexes.items()})
 
 
