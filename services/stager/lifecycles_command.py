@@ -20,7 +20,9 @@ def print_list() -> None:
     width = min(shutil.get_terminal_size().columns, _WIDTH_MAX)
     for ready_made in list_ready_made():
         sys.stdout.write("\n".join(_entry(ready_made, width)) + "\n\n")
-    sys.stdout.write("stageline lifecycles show NAME prints one: save it, change what its head says, then check and simulate it.\n")
+    sys.stdout.write(
+        "stageline lifecycles show NAME prints one: save it, change what its head says, then check and simulate it.\n"
+    )
 
 
 def print_file(name: str) -> None:

@@ -1,7 +1,7 @@
 """The ready-made lifecycles: what the comment at the head of each file in `deploy/lifecycles` promises its reader.
 
-The head is the one place that says which events a file needs; the list on the command line and the page in `docs` read it here.
-It knows the comment alone: whether it tells the truth about the metrics below it is for a test to say.
+The head is the one place that says which events a file needs; the list on the command line and the page in `docs` read
+it here. It knows the comment alone: whether that tells the truth about the metrics below it is for a test to say.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,20 @@ SEGMENTS = [
     "rfm", "high-value", "behavioural", "demographic", "geographic", "firmographic", "customer-status", "nps-groups",
 ]  # fmt: skip
 
+# The names of Segment's public specs (ecommerce, B2B SaaS, mobile, email, live chat) that a file may use and
+# not call the user's own.
+SPECIFIED = {
+    "Products Searched", "Product List Viewed", "Product Viewed", "Product Added", "Product Removed", "Cart Viewed",
+    "Checkout Started", "Order Completed", "Order Updated", "Order Refunded", "Order Cancelled", "Product Shared",
+    "Product Reviewed", "Product Added to Wishlist", "Account Created", "Account Deleted", "Signed Up", "Signed In",
+    "Signed Out", "Invite Sent", "Account Added User", "Account Removed User", "Trial Started", "Trial Ended",
+    "Application Installed", "Application Opened", "Application Uninstalled", "Email Opened", "Email Link Clicked",
+    "Unsubscribed", "Live Chat Conversation Started", "Live Chat Conversation Ended", "Live Chat Message Sent",
+    "Live Chat Message Received",
+}  # fmt: skip
 
+
+@cache
 def loaded(path: Path) -> Loaded:
     return load_paths([path])
 
@@ -90,6 +104,13 @@ def test_the_head_names_exactly_the_events_and_properties_that_the_metrics_read(
             read[event] |= properties_of(metric)
 
     assert {need.name: set(need.properties) for need in read_ready_made(path).events} == read
+
+
+@every_file
+def test_a_name_that_no_spec_has_is_called_your_own(path: Path) -> None:
+    tracks = [need for need in read_ready_made(path).events if not need.name.startswith("$")]
+
+    assert [need.name for need in tracks if ("your own event" in need.meaning) == (need.name in SPECIFIED)] == []
 
 
 @every_file
@@ -196,6 +217,7 @@ def places(changes: list[Transition], field: str) -> set[tuple[str, str]]:
     return {(change.lifecycle, getattr(change, field)) for change in changes}
 
 
+@cache
 def told(path: Path) -> list[Transition]:
     """All that happens in the stories of a file, in every lifecycle of it."""
     stories, faults = load_stories([stories_of(path)])
