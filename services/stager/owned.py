@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.stager.cache import ProfileCache
+from services.stager.cache import ProfileCache, Stored
 from services.stager.draft import Draft, profile_row
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, decode_profile, new_profile
@@ -44,7 +44,9 @@ class OwnedPartition:
         self.offset = claim.position.offset
         self.published_seq = claim.published_seq
         self._cache = ProfileCache(bytes_max=cache_bytes_max)  # only what is saved
-        self._flying: dict[str, Kept] = {}  # handed out last and perhaps not saved yet: the store must not be asked
+        self._flying: dict[
+            str, ProfileRow
+        ] = {}  # handed out last and perhaps not saved yet: the store must not be asked
         self._saved_offset = claim.position.offset
         self._rules = rules
         self._segments = segments
@@ -138,7 +140,7 @@ class OwnedPartition:
             self._note_due(row.due_ms, is_historical=row.historical)
             rows.append(row)
         self._land()
-        self._flying = {row.customer: Kept(row.body, row.due_ms, row.historical) for row in rows}
+        self._flying = {row.customer: row for row in rows}
         return self._hand_out(rows, ())
 
     def has_unsaved(self) -> bool:
@@ -188,7 +190,7 @@ class OwnedPartition:
         self._flying = {}
         self._cache.trim()
 
-    def _kept(self, customer: str) -> Kept | None:
+    def _kept(self, customer: str) -> Stored | None:
         return self._flying.get(customer) or self._cache.get(customer)
 
     def _open(self, customer: str) -> Profile:
