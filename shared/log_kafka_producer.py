@@ -52,7 +52,8 @@ class Producer:
     ) -> None:
         self._kafka = AIOKafkaProducer(
             bootstrap_servers=bootstrap, acks="all", enable_idempotence=True,
-            compression_type=None if codec == "none" else codec, max_batch_size=BATCH_BYTES_MAX, linger_ms=LINGER_MS, request_timeout_ms=REQUEST_TIMEOUT_MS,
+            compression_type=None if codec == "none" else codec, max_batch_size=BATCH_BYTES_MAX,
+            linger_ms=LINGER_MS, request_timeout_ms=REQUEST_TIMEOUT_MS,
         )  # fmt: skip
         if identity is not None:
             self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
