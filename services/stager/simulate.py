@@ -21,14 +21,20 @@ OnBadLine = Callable[[int, str], None]
 
 
 def simulate(
-    lines: Iterable[bytes], rules: Rules, *, until_ms: int | None, on_bad_line: OnBadLine
+    lines: Iterable[bytes],
+    rules: Rules,
+    *,
+    until_ms: int | None,
+    on_bad_line: OnBadLine,
+    simulation: Simulation | None = None,
 ) -> Iterator[Transition]:
     """The transitions of these lines, in order of `seq`, ending with a tick at `until_ms`.
 
+    `simulation`: a new one of these rules, where somebody wants to look at the customers in the end.
     `until_ms` None means the largest time received; lines received after it are left out. A line that cannot be used
     is told to `on_bad_line` (its number from 1, and why) and otherwise ignored.
     """
-    simulation = Simulation(rules)
+    simulation = simulation or Simulation(rules)
     last_ms = until_ms
     for line in read_lines(lines, on_bad_line):
         if until_ms is None:
