@@ -70,10 +70,18 @@ class Simulation:
         self._partition = Partition(rules, clock_ms=BEGINNING)
         self.profiles: dict[str, Profile] = {}
         self._due: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
+        self._heaps = tuple(self._due.values())
 
-    def tick(self, tick_ms: int) -> Iterator[Transition]:
+    def tick(self, tick_ms: int) -> Iterable[Transition]:
         """Lapse the customers one evaluation at a time, always the smallest (deadline, customer) next."""
         self._partition.observe(None, tick_ms)
+        # Most ticks find nobody due, and then the top of neither heap can be before them.
+        for heap in self._heaps:
+            if heap and heap[0][0] <= tick_ms:
+                return self._lapse(tick_ms)
+        return ()
+
+    def _lapse(self, tick_ms: int) -> Iterator[Transition]:
         historical = (False, True) if self._partition.wakes_historical(tick_ms) else (False,)
         while (profile := self._next_due(historical, tick_ms)) is not None:
             due_ms = profile.due_ms
@@ -94,9 +102,9 @@ class Simulation:
         profile = self.profiles.get(event.customer)
         if profile is None:
             profile = self.profiles[event.customer] = new_profile(event.customer)
-        was = (profile.due_ms, profile.historical)
+        was_ms, was_historical = profile.due_or_never_ms, profile.historical_ms is None
         transitions = self._partition.fold(profile, event, line.received_ms)
-        if (profile.due_ms, profile.historical) != was:
+        if profile.due_or_never_ms != was_ms or (profile.historical_ms is None) is not was_historical:
             self._await(profile)
         return transitions
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from services.stager.collector import spare_the_collector
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.definition import Lifecycle
@@ -38,6 +39,7 @@ def run_simulation(lifecycles: Sequence[Path], *, events: str, until: str | None
     cannot be read, or `until` is no time.
     """
     rules, until_ms = compile_rules(loaded_lifecycles(lifecycles)), at_option("--until", until)
+    spare_the_collector()
     bad, simulation, counted = BadLines(events), Simulation(rules), CountedLines()
     start_s = time.perf_counter()
     with opened(events) as lines:
