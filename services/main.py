@@ -172,7 +172,12 @@ async def migrate_tables(database: str) -> None:
 
 
 @app.command()
-def check(files: Files) -> None:
+def check(
+    files: Files,
+    events: Annotated[
+        Path | None, typer.Option(help="A sample of events: warn of event names in the files that it does not have.")
+    ] = None,
+) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
     from services.notifier.campaign_file import check_against
     from services.notifier.campaign_file import load_paths as load_campaigns
@@ -183,6 +188,10 @@ def check(files: Files) -> None:
     if lifecycles.lifecycles:
         stages = {part.name: [stage.name for stage in part.stages] for part in lifecycles.lifecycles}
         faults |= set(check_against(campaigns, stages))
+    if events is not None:
+        from services.stager.sample import unseen_in_sample
+
+        faults |= set(unseen_in_sample(files, events))
     for fault in sorted(faults):
         typer.echo(fault.render(), err=True)
     if any(fault.severity == "error" for fault in faults):
@@ -202,11 +211,14 @@ def simulate(
     events: Annotated[str, typer.Option(help="A file of events, one JSON object a line; - for standard input.")],
     until: Annotated[str | None, typer.Option(help="Let time pass until then (default: the last event).")] = None,
     customer: Annotated[str | None, typer.Option(help="Print only this customer's transitions.")] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Print tables and a picture of the flow.")] = False,  # noqa: FBT002
+    speed: Annotated[bool, typer.Option("--speed", help="Say how many events a second it were.")] = False,  # noqa: FBT002
 ) -> None:
     """Fold a file of events without any server and print each transition as one line of JSON."""
-    from services.stager.simulate_command import run_simulation
+    from services.stager.simulate_command import Report, run_simulation
 
-    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, customer=customer))
+    report = Report(customer=customer, summary=summary, speed=speed)
+    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, report=report))
 
 
 @app.command()

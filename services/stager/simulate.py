@@ -21,14 +21,20 @@ OnBadLine = Callable[[int, str], None]
 
 
 def simulate(
-    lines: Iterable[bytes], rules: Rules, *, until_ms: int | None, on_bad_line: OnBadLine
+    lines: Iterable[bytes],
+    rules: Rules,
+    *,
+    until_ms: int | None,
+    on_bad_line: OnBadLine,
+    simulation: Simulation | None = None,
 ) -> Iterator[Transition]:
     """The transitions of these lines, in order of `seq`, ending with a tick at `until_ms`.
 
+    `simulation`: a new one of these rules, where somebody wants to look at the customers in the end.
     `until_ms` None means the largest time received; lines received after it are left out. A line that cannot be used
     is told to `on_bad_line` (its number from 1, and why) and otherwise ignored.
     """
-    simulation = Simulation(rules)
+    simulation = simulation or Simulation(rules)
     last_ms = until_ms
     for line in read_lines(lines, on_bad_line):
         if until_ms is None:
@@ -64,10 +70,18 @@ class Simulation:
         self._partition = Partition(rules, clock_ms=BEGINNING)
         self.profiles: dict[str, Profile] = {}
         self._due: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
+        self._heaps = tuple(self._due.values())
 
-    def tick(self, tick_ms: int) -> Iterator[Transition]:
+    def tick(self, tick_ms: int) -> Iterable[Transition]:
         """Lapse the customers one evaluation at a time, always the smallest (deadline, customer) next."""
         self._partition.observe(None, tick_ms)
+        # Most ticks find nobody due, and then the top of neither heap can be before them.
+        for heap in self._heaps:
+            if heap and heap[0][0] <= tick_ms:
+                return self._lapse(tick_ms)
+        return ()
+
+    def _lapse(self, tick_ms: int) -> Iterator[Transition]:
         historical = (False, True) if self._partition.wakes_historical(tick_ms) else (False,)
         while (profile := self._next_due(historical, tick_ms)) is not None:
             due_ms = profile.due_ms
@@ -88,9 +102,9 @@ class Simulation:
         profile = self.profiles.get(event.customer)
         if profile is None:
             profile = self.profiles[event.customer] = new_profile(event.customer)
-        was = (profile.due_ms, profile.historical)
+        was_ms, was_historical = profile.due_or_never_ms, profile.historical_ms is None
         transitions = self._partition.fold(profile, event, line.received_ms)
-        if (profile.due_ms, profile.historical) != was:
+        if profile.due_or_never_ms != was_ms or (profile.historical_ms is None) is not was_historical:
             self._await(profile)
         return transitions
 

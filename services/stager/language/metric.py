@@ -141,6 +141,17 @@ def read_events(node: Node, faults: Faults) -> EventNames:
     return frozenset(names)
 
 
+def event_nodes(metric: Mapping) -> tuple[Node, ...]:
+    """Where a metric's mapping names events: a name or a list of names each; nothing when it is no metric."""
+    function = next((function for function in _FORMS if metric.get(function) is not None), None)
+    if function is None or function == "changed":
+        return ()
+    node = metric.get("of" if _FORMS[function].of else function)
+    if node is None:
+        return ()
+    return items_of(node) if function == "sequence" else (node,)
+
+
 def _path(node: Node, faults: Faults, *, what: str) -> tuple[str, ...]:
     text = read_text_node(node, faults, what=what)
     if text is None:
