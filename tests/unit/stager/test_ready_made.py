@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -21,9 +20,9 @@ from services.stager.simulate import simulate
 from services.stager.story import Story
 from services.stager.story_command import story_faults
 from services.stager.story_file import load_stories
-from shared.clock import rfc3339
 from shared.errors import Malformed, Refused
 from shared.transition import Transition
+from tests.builders.stories import lines_of
 
 FILES = sorted(FOLDER.glob("*.yaml"))
 PAGE = FOLDER.parents[1] / "docs" / "ready-made.md"
@@ -226,14 +225,7 @@ def told(path: Path) -> list[Transition]:
 
 
 def simulated(story: Story, path: Path) -> list[Transition]:
-    lines = []
-    for step in story.steps:
-        if (happening := step.happening) is not None:
-            members = "traits" if happening.type in ("identify", "group") else "properties"
-            line = {"type": happening.type, "userId": story.customer, members: dict(happening.members)}
-            line |= {"event": happening.name} if happening.type == "track" else {}
-            line |= {"timestamp": rfc3339(step.at_ms - happening.late_ms), "receivedAt": rfc3339(step.at_ms)}
-            lines.append(json.dumps(line).encode())
+    lines = [line.encode() for line in lines_of(story)]
     rules = compile_rules(loaded(path).lifecycles)
     return list(simulate(lines, rules, until_ms=story.steps[-1].at_ms, on_bad_line=lambda _, why: pytest.fail(why)))
 
