@@ -235,6 +235,16 @@ def explain(
     raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
 
 
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of lifecycle files, for editors."""
+    import json
+
+    from services.stager.language.schema import file_schema
+
+    typer.echo(json.dumps(file_schema(), indent=2))
+
+
 @app.command(name="test")
 def tell_stories(files: Files) -> None:
     """Run stories: what happens to a customer step by step, and where he must then be; prints what differs, and why."""

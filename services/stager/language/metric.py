@@ -42,6 +42,11 @@ _FORMS: dict[MetricFunction, _Form] = {
 _OPTIONS = ("of", "where", *WINDOW_KEYS, "period", "periods", "at_least")
 
 
+def metric_keys() -> dict[MetricFunction, tuple[str, ...]]:
+    """For each function the keys that its mapping may have, its own first."""
+    return {name: (name, *(("of",) if form.of else ()), *form.options) for name, form in _FORMS.items()}
+
+
 def read_metrics(node: Node, faults: Faults, *, zone: str) -> tuple[tuple[Metric, ...], dict[str, Kind]]:
     """The metrics that are right, and the type of every one that is named: ANY for a wrong one, so that its name is
     known all the same.
@@ -72,7 +77,7 @@ def _read_metric(node: Node, faults: Faults, *, name: str, zone: str) -> Metric 
         return None
     (function,) = written
     form = _FORMS[function]
-    known = (function, *(("of",) if form.of else ()), *form.options)
+    known = metric_keys()[function]
     _report_misplaced(node, faults, function=function, known=known)
     fields = Fields(node, faults, what=f"`{function}`", known=(*known, *_OPTIONS))
     metric = _with_events(Metric(name, function, form.kind), fields, form=form)
