@@ -23,6 +23,7 @@ from tests.servers.kafka import free_ports
 
 COMMAND_TIMEOUT_S = 60
 SERVE_TIMEOUT_S = 60
+DEMO_TIMEOUT_S = 180
 AGAIN_S = 0.2
 
 
@@ -116,6 +117,23 @@ def test_the_shown_files_are_valid_together(folder: Path, environment: dict[str,
     assert run("stageline check cafe.yaml campaigns.yaml", folder, environment) == (
         "ok: 1 lifecycle, 0 segments, 1 campaign\n"
     )
+
+
+def test_the_demo_prints_what_is_shown_and_ends_well(tmp_path: Path) -> None:
+    [block] = [block for block in blocks(README) if block.language == "text"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "EXIT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.demo.run"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=DEMO_TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert without_times(done.stdout) == without_times(block.text)
+
+
+def without_times(printed: str) -> list[str]:
+    """The lines of the demo's output without the progress and without what the clock and the machine make of them."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip() and "━" not in line]
+    return [re.sub(r"in [\d.]+ s|[\d,]+ events a second|\d{4}-\S+Z|\d+ ms", "...", line) for line in lines]
 
 
 def test_a_customer_made_by_curl_has_the_shown_stage(ports: dict[str, str]) -> None:
