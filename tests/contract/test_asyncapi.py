@@ -20,8 +20,9 @@ from services.stager.language.file import load_text
 from services.stager.owned import OwnedPartition
 from services.stager.publisher import Publisher
 from services.stager.store import Claim, DueRow, Position
+from services.stager.stretch import decode_record
 from shared.clock import DAY_MS
-from shared.event import Event, decode, tick
+from shared.event import Event, tick
 from shared.log import Entry
 from shared.topics import Topics
 from shared.transition import EventCause, StageValue, TimeCause, Transition
@@ -83,8 +84,8 @@ async def published() -> tuple[list[Entry], list[Entry]]:
     """What the stager writes for the events above and a month of silence: transitions, stages."""
     rules = compile_rules(load_text(LIFECYCLE, file="shop.yaml").lifecycles)
     owned = OwnedPartition(0, Claim(Position(), 1, 0), rules=rules, segments=frozenset(), cache_bytes_max=1_000_000)
-    for offset, entry in enumerate(ingested()):
-        owned.fold(LogRecord(offset, NOW_MS, entry.key, entry.value, tuple(entry.headers)), decode(entry.value))
+    records = [LogRecord(n, NOW_MS, e.key, e.value, tuple(e.headers)) for n, e in enumerate(ingested())]
+    owned.fold([decode_record(record) for record in records])
     folded = owned.take()
     [row] = folded.batch.profiles
     late_ms = NOW_MS + 60 * DAY_MS
