@@ -159,26 +159,39 @@ class Condition(NamedTuple):
 
 
 class Compiler:
-    """Makes single expressions ready to be asked, for whoever wants to know what each part of a condition says."""
+    """Makes single expressions ready to be asked, for whoever wants to know what each part of a condition says.
+
+    It keeps what it has made: a file has so many expressions and no more.
+    """
 
     def __init__(self, metrics: Mapping[str, WriteMetric]) -> None:
         self._metrics = metrics
+        self._compiled: dict[tuple[Expression, Kind], Compiled] = {}
+        self._conditions: dict[Expression, Condition] = {}
 
     def compile_as(self, node: Expression, kind: Kind) -> Compiled:
         """The expression, giving values as `kind` wants them; what turns out to be of another kind is missing."""
-        source = Source()
-        value, horizon, *_ = Writer(source, self._metrics, _MOMENT).write_as(node, kind)
-        return Compiled(*_asking(source, value, horizon))
+        known = self._compiled.get((node, kind))
+        if known is None:
+            source = Source()
+            value, horizon, *_ = Writer(source, self._metrics, _MOMENT).write_as(node, kind)
+            known = self._compiled[node, kind] = Compiled(*_asking(source, value, horizon))
+        return known
 
     def condition(self, node: Expression) -> Condition:
         """An expression where a truth is wanted."""
-        source = Source()
-        return Condition(*_asking(source, *Writer(source, self._metrics, _MOMENT).truth(node)))
+        known = self._conditions.get(node)
+        if known is None:
+            source = Source()
+            known = Condition(*_asking(source, *Writer(source, self._metrics, _MOMENT).truth(node)))
+            self._conditions[node] = known
+        return known
 
 
 def _asking(source: Source, value: str, horizon: str | None) -> tuple[Read, Horizon | None]:
-    unpacked = [f"{_MOMENT} = {', '.join(f'moment.{name}' for name in Moment.__slots__)}"]
-    source.function("value", "moment", [*unpacked, f"return {value}"])
-    source.function("horizon", "moment", [*unpacked, f"return {horizon}"])
+    members = ", ".join(f"moment.{name}" for name in Moment.__slots__)
+    for name, text in (("value", value), ("horizon", horizon)):
+        source.function(f"{name}_of", _MOMENT, [f"return {text}"])
+        source.function(name, "moment", [f"return {name}_of({members})"])
     built = source.build()
     return built["value"], built["horizon"] if horizon is not None else None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from services.stager.fold.expressions import WriteMetric, Writer
+from services.stager.fold.expressions import Compiler, WriteMetric, Writer
 from services.stager.fold.fingerprints import fingerprint
 from services.stager.fold.profile import Place
 from services.stager.fold.settling import EVALUATED, written_stages
@@ -39,8 +39,8 @@ class CompiledStage:
 @dataclass(frozen=True, slots=True)
 class CompiledLifecycle:
     """A lifecycle. `settle` has a function for each stage, `settle_elsewhere` is for who stands in none of them;
-    `lingering` are the stages with lingers, `carry` is None where the file has none. `text` is the Python of all these
-    functions.
+    `lingering` are the stages with lingers, `carry` is None where the file has none. `compiler` is for those who ask
+    for parts of a condition; `text` is the Python of all these functions.
     """
 
     name: str
@@ -54,6 +54,7 @@ class CompiledLifecycle:
     settle_elsewhere: Settle
     lingering: frozenset[str | None]
     carry: Carry | None
+    compiler: Compiler
     text: str
     definition: Lifecycle
 
@@ -79,6 +80,7 @@ def compile_lifecycle(lifecycle: Lifecycle, index: int, metrics: Mapping[str, Wr
         settle_elsewhere=built[names[None]],
         lingering=frozenset(stage.name for stage in lifecycle.stages if stage.linger is not None),
         carry=built["carry"] if lifecycle.has_carry else None,
+        compiler=Compiler(metrics),
         text=source.text,
         definition=lifecycle,
     )

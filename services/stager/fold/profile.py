@@ -122,14 +122,18 @@ class Profile:
         """A JSON object of the current traits, in order of name."""
         return self.traits.as_json()
 
+    def remembers(self, digest: bytes) -> bool:
+        """Whether a digest is among those of the last folded records."""
+        place = self.recent.find(digest)
+        while place >= 0 and place % DIGEST_BYTES:
+            place = self.recent.find(digest, place + 1)
+        return place >= 0
+
     def remember(self, digest: bytes) -> bool:
         """Keep the digest of a record, and forget the oldest; false when it is there already: then nothing changes."""
         recent = self.recent
-        place = recent.find(digest)
-        while place >= 0:
-            if place % DIGEST_BYTES == 0:
-                return False
-            place = recent.find(digest, place + 1)
+        if digest in recent and self.remembers(digest):
+            return False
         self.recent = recent + digest if len(recent) < _RECENT_BYTES_MAX else recent[DIGEST_BYTES:] + digest
         return True
 

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
-from services.stager.fold.expressions import WriteMetric
+from services.stager.fold.expressions import Compiler, WriteMetric
 from services.stager.fold.fingerprints import fingerprint
 from services.stager.fold.lifecycles import CompiledLifecycle, compile_lifecycle
 from services.stager.fold.metrics.family import Timeless
@@ -77,7 +77,7 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
     index_of = {metric.fingerprint: index for index, metric in enumerate(metrics)}
     packing = tuple((metric.fingerprint.to_bytes(MARK_BYTES), metric.pack) for metric in metrics)
     compiled = tuple(
-        compile_lifecycle(lifecycle, index, metric_writers(lifecycle, metrics, index_of))
+        compile_lifecycle(lifecycle, index, _metric_writers(lifecycle, metrics, index_of))
         for index, lifecycle in enumerate(ordered)
     )
     return Rules(
@@ -133,16 +133,22 @@ def _compile_metric(meaning: Metric, mark: int, lifecycles: Sequence[Lifecycle])
         names = {metric.name for metric in lifecycle.metrics if _meaning(metric) == meaning}
         if any(node.name in names for node in _nodes(lifecycle.stages) if isinstance(node, MetricValue)):
             readers |= 1 << index
+    where = None if meaning.where is None else Compiler({}).condition(meaning.where).holds
     family = make_family(meaning)
     pack, unpack = (None, None) if isinstance(family, Timeless) else (family.pack, family.unpack)
-    return CompiledMetric(mark, family, pack, unpack, meaning.where, readers, meaning)
+    return CompiledMetric(mark, family, pack, unpack, where, readers, meaning)
 
 
-def metric_writers(
+def indexes_of(lifecycle: Lifecycle, index_of: dict[int, int]) -> dict[str, int]:
+    """Where among all metrics those of one file stand, by name."""
+    return {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
+
+
+def _metric_writers(
     lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]
 ) -> dict[str, WriteMetric]:
     """How each metric of a file is read, by its name there."""
-    indexes = {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
+    indexes = indexes_of(lifecycle, index_of)
     return {name: partial(metrics[index].family.write, index) for name, index in indexes.items()}
 
 

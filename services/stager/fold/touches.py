@@ -11,10 +11,10 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from services.stager.fold.expressions import Writer
+from services.stager.fold.expressions import Ask, Writer
 from services.stager.fold.metrics.family import Family, Memory, Occurrence
 from services.stager.fold.source import Source, indented
-from services.stager.language.definition import Expression, Metric
+from services.stager.language.definition import Metric
 
 Take: TypeAlias = Callable[[list[Memory], Mapping[str, Any], int, Occurrence], int]
 """(memories, properties, occurred_ms, occurrence): the bits of the lifecycles whose conditions read what was fed."""
@@ -28,14 +28,14 @@ WHERE: Final = "properties"  # what a `where` may name
 class CompiledMetric:
     """A metric of one or more files. `lifecycles` has the bit of each lifecycle whose conditions read it.
 
-    `pack` and `unpack` are None where the memory is stored as it is.
+    `pack` and `unpack` are None where the memory is stored as it is; `where` is for those who ask for one event.
     """
 
     fingerprint: int
     family: Family
     pack: Pack | None
     unpack: Pack | None
-    where: Expression | None
+    where: Ask | None
     lifecycles: int
     definition: Metric
 
@@ -85,6 +85,7 @@ def touch(metrics: Iterable[tuple[int, CompiledMetric]]) -> Touch:
 
 def _taking(index: int, metric: CompiledMetric, writer: Writer) -> Sequence[str]:
     lines = metric.family.write_fold(index, writer.source, path=metric.definition.path)
-    if metric.where is None:
+    where = metric.definition.where
+    if where is None:
         return lines
-    return [f"if {writer.truth(metric.where).holds}:", *indented([*lines, f"touched |= {metric.lifecycles}"])]
+    return [f"if {writer.truth(where).holds}:", *indented([*lines, f"touched |= {metric.lifecycles}"])]

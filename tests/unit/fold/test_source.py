@@ -93,3 +93,16 @@ def test_a_count_is_compared_with_any_limit(sign: str, limit: float, held: list[
 
 def test_a_constant_truth_needs_no_customer() -> None:
     assert Compiler({}).condition(Constant(True, Kind.FLAG)).holds(Moment())
+
+
+def test_a_condition_is_asked_alone_as_it_is_within_its_lifecycle() -> None:
+    orders = metric("orders", "count", window=Within(60_000))
+    story = Story(lifecycle(Stage("a"), Stage("b", at_least("orders", 1)), metrics=(orders,)))
+    story.event(JAN)
+    moment = Moment()
+    moment.t_ms, moment.memories = at(JAN), story.profiles["ann"].memories
+
+    asked = story.rules.lifecycles[0].compiler.condition(at_least("orders", 1))
+
+    assert asked.horizon is not None
+    assert (asked.holds(moment), asked.horizon(moment)) == (True, story.profiles["ann"].due_ms)
