@@ -56,14 +56,14 @@ def _is_text(node: Constant) -> bool:
 def _plain(writer: Writer, node: Compare) -> Written:
     """Both sides of one known kind: no look at types."""
     left, right = writer.write(node.left), writer.write(node.right)
-    found, other = writer.source.temporary(), writer.source.temporary()
     if isinstance(node.right, Constant):
         if left.against is not None and type(node.right.value) is int:
             return left.against(node.operator, node.right.value)
-        text = f"(({found} := {left.value}) is not None and {found} {node.operator} {right.value})"
-        return Written(text, left.horizon)
-    missing = f"({found} := {left.value}) is not None and ({other} := {right.value}) is not None"
-    return Written(f"({missing} and {found} {node.operator} {other})", earliest(left.horizon, right.horizon))
+        found, name = writer.source.named(left.value)
+        return Written(f"({found} is not None and {name} {node.operator} {right.value})", left.horizon)
+    (one, first), (other, second) = writer.source.named(left.value), writer.source.named(right.value)
+    text = f"({one} is not None and {other} is not None and {first} {node.operator} {second})"
+    return Written(text, earliest(left.horizon, right.horizon))
 
 
 def _moving(writer: Writer, node: SinceNode | InStage, sign: str, other: Expression) -> Written:
@@ -75,16 +75,17 @@ def _moving(writer: Writer, node: SinceNode | InStage, sign: str, other: Express
     if isinstance(node, SinceNode) and node.ahead:  # T - now op D says the same as now - T op' -D
         sign, length = _MIRRORED[sign], -length
     start = writer.write(Entered()) if isinstance(node, InStage) else _instant(writer, node.of)
-    begin = writer.source.temporary()
-    holds = f"(({begin} := {start.value}) is not None and t_ms - {begin} {sign} {literal(length)})"
+    begin, name = writer.source.named(start.value)
+    holds = f"({begin} is not None and t_ms - {name} {sign} {literal(length)})"
     return Written(holds, earliest(_turn(writer, start.value, length, _TURNS[sign]), start.horizon))
 
 
 def _turn(writer: Writer, start: str, length: int, turns: tuple[int, int]) -> str:
-    begin, never = writer.source.temporary(), writer.source.bind(NEVER, "NEVER")
-    first, last = (f"{begin} + {literal(length + turn)}" for turn in turns)
+    never = writer.source.bind(NEVER, "NEVER")
+    begin, name = writer.source.named(start)
+    first, last = (f"{name} + {literal(length + turn)}" for turn in turns)
     end = last if first == last else f"{first} if {first} > t_ms else {last}"
-    return f"({never} if ({begin} := {start}) is None or {last} <= t_ms else {end})"
+    return f"({never} if {begin} is None or {last} <= t_ms else {end})"
 
 
 def _instant(writer: Writer, node: Expression) -> Written:

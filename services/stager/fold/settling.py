@@ -15,6 +15,7 @@ from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.source import indented, literal
 from services.stager.language.definition import Lifecycle, Stage
 
+_ARGUMENTS: Final = "place, t_ms, memories, traits"
 EVALUATED: Final = "t_ms, memories, traits, since_ms"  # what conditions may name
 
 
@@ -24,11 +25,11 @@ def written_stages(lifecycle: Lifecycle, writer: Writer) -> dict[str | None, str
     names: dict[str | None, str] = {}
     for index, stage in enumerate(lifecycle.stages):
         name = f"settle_{index}"
-        heading = [literal(f"{lifecycle.name}: a customer in {stage.name}.")]
-        writer.source.function(name, "place, t_ms, memories, traits", heading + stages.inside(index))
+        promise = f"{lifecycle.name}: a customer in {stage.name}."
+        writer.source.function(name, _ARGUMENTS, stages.inside(index), promise=promise)
         names[stage.name] = name
-    heading = [literal(f"{lifecycle.name}: a customer in no stage.")]
-    writer.source.function("settle_elsewhere", "place, t_ms, memories, traits", heading + stages.elsewhere())
+    promise = f"{lifecycle.name}: a customer in no stage."
+    writer.source.function("settle_elsewhere", _ARGUMENTS, stages.elsewhere(), promise=promise)
     names[None] = "settle_elsewhere"
     return names
 
@@ -46,7 +47,7 @@ class _Stages:
 
     def inside(self, index: int) -> list[str]:
         """The body for a customer in this stage."""
-        stage, lines = self._stages[index], ["since_ms = place.since_ms"]
+        stage, lines = self._stages[index], []
         if stage.min_stay_ms:
             lines += [
                 f"if t_ms < (stays_ms := since_ms + {stage.min_stay_ms}):",
@@ -62,15 +63,15 @@ class _Stages:
         ends = [line for other in further for line in self._turn(other)]
         if not self._forward_only:
             ends += self._holding_end(index)
-        return _reachable([*lines, *self._deadline(ends), f"return {literal(stage.name)}"])
+        return _visiting("place.since_ms", [*lines, *self._deadline(ends), f"return {literal(stage.name)}"])
 
     def elsewhere(self) -> list[str]:
         """The body for a customer in no stage, or in one that the lifecycle had before it was edited."""
         others = self._furthest_first(range(len(self._stages)), None)
-        lines = ["since_ms = None if place.stage is None else place.since_ms"]
-        lines += [line for other in others for line in self._target(other)]
+        lines = [line for other in others for line in self._target(other)]
         lines += self._deadline([line for other in others for line in self._turn(other)])
-        return _reachable([*lines, "return place.stage" if self._forward_only else "return None"])
+        lines += ["return place.stage" if self._forward_only else "return None"]
+        return _visiting("None if place.stage is None else place.since_ms", lines)
 
     def _furthest_first(self, among: range, current: str | None) -> list[int]:
         """Those that `from` does not close to the current stage, from the furthest."""
@@ -125,6 +126,12 @@ class _Stages:
         if not ends:
             return [f"place.due_ms = {self._never}"]
         return [f"due_ms = {self._never}", *ends, "place.due_ms = due_ms"]
+
+
+def _visiting(since: str, lines: Sequence[str]) -> list[str]:
+    """The reachable lines, with the begin of the visit before them where one asks for it."""
+    reachable = _reachable(lines)
+    return [f"since_ms = {since}", *reachable] if any("since_ms" in line for line in reachable) else reachable
 
 
 def _reachable(lines: Sequence[str]) -> list[str]:

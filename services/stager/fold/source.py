@@ -38,16 +38,24 @@ class Source:
         self._temporaries += 1
         return f"{kind}{self._temporaries}"
 
+    def named(self, text: str) -> tuple[str, str]:
+        """A text that gives a value a name, and the name; what is a name already stays as it is."""
+        if text.isidentifier():
+            return text, text
+        name = self.temporary()
+        return f"({name} := {text})", name
+
     def shared(self, text: str, name: str) -> str:
         """The local name of a value that a function computes once, at its begin, however often it is asked for."""
         self._shared[name] = text
         return name
 
-    def function(self, name: str, arguments: str, lines: Sequence[str]) -> None:
-        """Add a function of these lines, indented as they stand in its body."""
+    def function(self, name: str, arguments: str, lines: Sequence[str], *, promise: str = "") -> None:
+        """Add a function of these lines, indented as they stand in its body; `promise` is its docstring."""
         words = set(re.findall(r"\w+", " ".join(lines)))
         shared = [f"{local} = {text}" for local, text in self._shared.items() if local in words]
-        body = "\n".join(_INDENT + line for line in [*shared, *lines])
+        opening = [literal(promise)] if promise else []
+        body = "\n".join(indented([*opening, *shared, *lines]))
         self._functions.append(f"def {name}({arguments}):\n{body}\n")
 
     def note(self, line: str) -> None:

@@ -43,8 +43,7 @@ class CountAll(AllTime):
 
     def write(self, index: int, source: Source) -> Written:
         """How many, in millionths."""
-        del source
-        count = f"(memories[{index}] or 0)"
+        count = source.shared(f"memories[{index}] or 0", f"count_{index}")
         return Written(f"({count} * {MILLION})", against=lambda sign, limit: Written(_compared(count, sign, limit)))
 
     def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
@@ -66,8 +65,7 @@ class SumAll(AllTime):
 
     def write(self, index: int, source: Source) -> Written:
         """The sum in millionths."""
-        del source
-        value = f"int(memories[{index}] or 0)"
+        value = source.shared(f"int(memories[{index}] or 0)", f"sum_{index}")
         return Written(value, against=lambda sign, limit: Written(f"({value} {sign} {literal(limit)})"))
 
     def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:

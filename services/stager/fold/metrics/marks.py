@@ -26,8 +26,7 @@ class First(Timeless):
 
     def write(self, index: int, source: Source) -> Written:
         """The memory itself."""
-        del source
-        return Written(f"memories[{index}]")
+        return Written(source.shared(f"memories[{index}]", f"time_{index}"))
 
     def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
         """Keep the earlier, in place."""

@@ -108,9 +108,9 @@ class CountWithin(WithinWindow):
             return Written(literal(sign in (">=", ">")))
         lasting = source.bind(self.lasting, f"lasting_{index}")
         end = source.shared(f"{lasting}(memories[{index}], t_ms, {least})", f"end_{index}_{least}")
-        holds = f"({end} > t_ms)"
+        holds = f"({end} > t_ms)" if sign in (">=", ">") else f"({end} <= t_ms)"
         horizon = f"({end} if {end} > t_ms else {source.bind(NEVER, 'NEVER')})"
-        return Written(holds if sign in (">=", ">") else f"(not {holds})", horizon)
+        return Written(holds, horizon)
 
     def lasting(self, memory: Memory, t_ms: int, least: int) -> int:
         """Until when so many are inside; not after `t_ms` where there are fewer."""
