@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Stageline.")
 
+lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
+app.add_typer(lifecycles_app, name="lifecycles")
+
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
 
@@ -248,6 +251,23 @@ def tell_stories(files: Files) -> None:
     from services.stager.story_command import run_stories
 
     raise typer.Exit(run_stories(files))
+
+
+@lifecycles_app.callback()
+def lifecycles(context: typer.Context) -> None:
+    """List the ready-made lifecycles and segments: what each is for, and the events that it needs."""
+    from services.stager.lifecycles_command import print_list
+
+    if context.invoked_subcommand is None:
+        print_list()
+
+
+@lifecycles_app.command()
+def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> None:
+    """Print one of them, to be saved and changed."""
+    from services.stager.lifecycles_command import print_file
+
+    print_file(name)
 
 
 if __name__ == "__main__":

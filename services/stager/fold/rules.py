@@ -15,7 +15,7 @@ from services.stager.fold.horizons import Ask
 from services.stager.fold.lifecycles import CompiledLifecycle, compile_lifecycle
 from services.stager.fold.metrics.family import Family, Memory, Occurrence, Timeless
 from services.stager.fold.metrics.registry import make_family
-from services.stager.language.definition import Lifecycle, Metric, MetricValue, TraitValue
+from services.stager.language.definition import Entered, InStage, Lifecycle, Metric, MetricValue, TraitValue
 from shared.errors import Refused
 from shared.event import Event
 
@@ -71,7 +71,8 @@ class Rules:
     """Lifecycles in order of name, metrics in order of fingerprint (`index_of` finds one), and what touches them.
 
     `by_name` has every event name that a metric mentions (with the metrics of any event in it), `any_tracked` is for
-    all other tracks, pages and screens.
+    all other tracks, pages and screens. `reads_visits` has the bits of the lifecycles that use `in_stage()` or
+    `entered()`.
     """
 
     lifecycles: tuple[CompiledLifecycle, ...]
@@ -81,6 +82,7 @@ class Rules:
     any_tracked: Touch
     by_trait: dict[str, TraitTouch]
     reads_traits: bool
+    reads_visits: int
 
     def touch(self, event: Event) -> Touch:
         """What this event does to the metrics."""
@@ -119,6 +121,11 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
         any_tracked=_touch(steps[i] for i, metric in enumerate(metrics) if None in metric.definition.steps),
         by_trait=_by_trait(ordered, metrics, steps),
         reads_traits=any(isinstance(node, TraitValue) for lifecycle in ordered for node in _nodes(lifecycle)),
+        reads_visits=sum(
+            1 << index
+            for index, lifecycle in enumerate(ordered)
+            if any(isinstance(node, InStage | Entered) for node in _nodes(lifecycle))
+        ),
     )
 
 
