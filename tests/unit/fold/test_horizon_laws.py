@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from services.stager.fold.horizons import end_of
+from services.stager.fold.instants import NEVER
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.metrics.family import Occurrence
 from services.stager.fold.metrics.registry import make_family
@@ -61,6 +62,27 @@ def test_between_two_deadlines_no_condition_changes_its_answer(seed: int) -> Non
                     for instant in (last_ms, dice.randint(profile.clock_ms, last_ms), profile.clock_ms + 1):
                         moment.t_ms = min(instant, last_ms)
                         assert condition.holds(moment) is answer, (stage.name, instant, end_ms)
+
+
+@settings(deadline=None, max_examples=60)
+@given(some.integers(0, 100_000))
+def test_between_two_deadlines_no_metric_changes_its_value(seed: int) -> None:
+    rules, profiles = lived(seed)
+    dice = random.Random(seed)
+    for profile in profiles:
+        moment = Moment()
+        moment.memories = profile.memories
+        for index, compiled in enumerate(rules.metrics):
+            read, horizon, _ = compiled.family.reader(index)
+            moment.t_ms = profile.clock_ms
+            for _ in range(4):  # from one deadline to the next
+                value, now_ms = read(moment), moment.t_ms
+                end_ms = NEVER if horizon is None else horizon(moment)
+                last_ms = min(end_ms - 1, now_ms + FAR_MS)
+                for instant in (last_ms, dice.randint(now_ms, last_ms), now_ms + 1):
+                    moment.t_ms = min(instant, last_ms)
+                    assert read(moment) == value, (compiled.definition, now_ms, instant, end_ms)
+                moment.t_ms = last_ms + 1
 
 
 ORDERLESS = [
