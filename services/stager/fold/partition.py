@@ -15,15 +15,14 @@ import msgspec
 from services.stager.fold.dynamic import of_json, reach, to_json
 from services.stager.fold.evaluation import Change, evaluate, first_place
 from services.stager.fold.fingerprints import id_digest, transition_id
-from services.stager.fold.instants import instant_of
 from services.stager.fold.lifecycles import CompiledLifecycle
+from services.stager.fold.members import NO_MEMBERS, members_of, occurred_ms_of
 from services.stager.fold.metrics.family import Occurrence
 from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Profile
 from services.stager.fold.rules import TRACKED, FoldStep, Rules, Touch
 from services.stager.fold.traits import same
 from shared.clock import MINUTE_MS, rfc3339
-from shared.errors import Malformed
 from shared.event import Event
 from shared.transition import EventCause, TimeCause, Transition
 
@@ -31,12 +30,7 @@ IMPORT_QUIET_MS: Final = 10 * MINUTE_MS  # LANGUAGE.md 7: so long without a hist
 
 # `import_ms` is lowered by this when an `import_end` closes the import: the largest time must not be forgotten.
 _CLOSED: Final = 1 << 61
-# Local calendars need a year on each side of the instants they are asked for.
-_OCCURRED_MIN_MS: Final = -62_100_000_000_000
-_OCCURRED_MAX_MS: Final = 253_300_000_000_000
 
-_decode_members = msgspec.json.Decoder(dict[str, Any]).decode
-_NO_MEMBERS: Final[dict[str, Any]] = {}
 _TIME: Final = TimeCause()
 
 
@@ -65,8 +59,8 @@ class Partition:
         Errors: Malformed, before anything is changed; the caller quarantines the record and calls `observe`.
         """
         touch = self.rules.touch(event)
-        occurred_ms = _occurred(event, received_ms)
-        members = _members(event) if touch.steps or event.type == "identify" else _NO_MEMBERS
+        occurred_ms = occurred_ms_of(event, received_ms)
+        members = members_of(event) if touch.steps or event.type == "identify" else NO_MEMBERS
         # From here on nothing can fail.
         if event.historical:
             self.observe(event, received_ms)
@@ -151,7 +145,7 @@ class Partition:
         moment, lifecycles, places = self._moment, self.rules.lifecycles, profile.places
         moment.t_ms = t_ms
         moment.memories = profile.memories
-        moment.traits = profile.traits.values if self.rules.reads_traits else _NO_MEMBERS
+        moment.traits = profile.traits.values if self.rules.reads_traits else NO_MEMBERS
         for index in chosen:
             lifecycle, place = lifecycles[index], places[index]
             if place is None:
@@ -277,29 +271,3 @@ def _is_another(step: FoldStep, was: Any, value: Any) -> bool:
 def _opened(import_ms: int) -> int:
     """The largest log time of historical records, whether or not the import is closed."""
     return import_ms + _CLOSED if import_ms < -(_CLOSED >> 1) else import_ms
-
-
-def _occurred(event: Event, received_ms: int) -> int:
-    """The instant at which it occurred, cut to when it was received."""
-    occurred_ms = instant_of(event.occurred_at)
-    if occurred_ms is None or not _OCCURRED_MIN_MS < occurred_ms < _OCCURRED_MAX_MS:
-        raise Malformed(f"occurred_at is no time: {event.occurred_at!r}")
-    if event.type == "track" and event.name.startswith("$"):
-        raise Malformed(f"a track's name may not begin with $: {event.name!r}")
-    return min(occurred_ms, received_ms)
-
-
-def _members(event: Event) -> dict[str, Any]:
-    """The properties, decoded; those of an identify or a group are its traits."""
-    if event.type in ("identify", "group"):
-        return _object("traits", event.traits)
-    return _object("properties", event.properties)
-
-
-def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
-    if raw is msgspec.UNSET or raw == b"null":
-        return _NO_MEMBERS
-    try:
-        return _decode_members(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"{field} is no JSON object: {error}") from error
