@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from services.stager.fold.horizons import end_of
 from services.stager.fold.instants import NEVER
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.metrics.family import Occurrence
@@ -17,7 +16,7 @@ from services.stager.fold.metrics.registry import make_family
 from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Profile
 from services.stager.fold.rules import Rules, compile_rules
-from services.stager.language.definition import Between, Calendar, Within
+from services.stager.language.definition import Between, Calendar, Kind, MetricValue, Within
 from services.stager.simulate import Simulation, read_lines
 from tests.oracle.generate import draw_case
 from tests.oracle.real import load
@@ -46,7 +45,7 @@ def moments(profile: Profile, lifecycle: CompiledLifecycle) -> Moment:
     return moment
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(some.integers(0, 100_000))
 def test_between_two_deadlines_no_condition_changes_its_answer(seed: int) -> None:
     rules, profiles = lived(seed)
@@ -55,34 +54,36 @@ def test_between_two_deadlines_no_condition_changes_its_answer(seed: int) -> Non
         for lifecycle in rules.lifecycles:
             moment = moments(profile, lifecycle)
             for stage in lifecycle.stages.values():
-                for condition in filter(None, (stage.when, stage.until)):
+                for expression in filter(None, (stage.definition.when, stage.definition.until)):
+                    condition = lifecycle.compiler.condition(expression)
                     moment.t_ms = profile.clock_ms
-                    answer, end_ms = condition.holds(moment), end_of(condition, moment)
+                    answer = condition.holds(moment)
+                    end_ms = NEVER if condition.horizon is None else condition.horizon(moment)
                     last_ms = min(end_ms - 1, profile.clock_ms + FAR_MS)
                     for instant in (last_ms, dice.randint(profile.clock_ms, last_ms), profile.clock_ms + 1):
                         moment.t_ms = min(instant, last_ms)
                         assert condition.holds(moment) is answer, (stage.name, instant, end_ms)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(some.integers(0, 100_000))
 def test_between_two_deadlines_no_metric_changes_its_value(seed: int) -> None:
     rules, profiles = lived(seed)
     dice = random.Random(seed)
     for profile in profiles:
-        moment = Moment()
-        moment.memories = profile.memories
-        for index, compiled in enumerate(rules.metrics):
-            read, horizon, _ = compiled.family.reader(index)
-            moment.t_ms = profile.clock_ms
-            for _ in range(4):  # from one deadline to the next
-                value, now_ms = read(moment), moment.t_ms
-                end_ms = NEVER if horizon is None else horizon(moment)
-                last_ms = min(end_ms - 1, now_ms + FAR_MS)
-                for instant in (last_ms, dice.randint(now_ms, last_ms), now_ms + 1):
-                    moment.t_ms = min(instant, last_ms)
-                    assert read(moment) == value, (compiled.definition, now_ms, instant, end_ms)
-                moment.t_ms = last_ms + 1
+        for lifecycle in rules.lifecycles:
+            moment = moments(profile, lifecycle)
+            for each in lifecycle.definition.metrics:
+                read, horizon = lifecycle.compiler.compile_as(MetricValue(each.name, each.kind), Kind.ANY)
+                moment.t_ms = profile.clock_ms
+                for _ in range(4):  # from one deadline to the next
+                    value, now_ms = read(moment), moment.t_ms
+                    end_ms = NEVER if horizon is None else horizon(moment)
+                    last_ms = min(end_ms - 1, now_ms + FAR_MS)
+                    for instant in (last_ms, dice.randint(now_ms, last_ms), now_ms + 1):
+                        moment.t_ms = min(instant, last_ms)
+                        assert read(moment) == value, (each, now_ms, instant, end_ms)
+                    moment.t_ms = last_ms + 1
 
 
 ORDERLESS = [
