@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from services.stager.fold.expressions import Compiled
 from services.stager.fold.instants import NEVER
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.metrics.family import Occurrence
@@ -18,7 +16,7 @@ from services.stager.fold.metrics.registry import make_family
 from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Profile
 from services.stager.fold.rules import Rules, compile_rules
-from services.stager.language.definition import Between, Calendar, Metric, MetricValue, Within
+from services.stager.language.definition import Between, Calendar, Kind, MetricValue, Within
 from services.stager.simulate import Simulation, read_lines
 from tests.oracle.generate import draw_case
 from tests.oracle.real import load
@@ -39,13 +37,6 @@ def lived(seed: int) -> tuple[Rules, list[Profile]]:
     return rules, list(simulation.profiles.values())
 
 
-def readers(rules: Rules) -> Iterator[tuple[Metric, Compiled]]:
-    """Every metric of every lifecycle, ready to be asked."""
-    for lifecycle in rules.lifecycles:
-        for each in lifecycle.definition.metrics:
-            yield each, lifecycle.compiler.compile_as(MetricValue(each.name, each.kind), each.kind)
-
-
 def moments(profile: Profile, lifecycle: CompiledLifecycle) -> Moment:
     """What the conditions of a lifecycle see of a customer at his clock."""
     moment, place = Moment(), profile.places[lifecycle.index]
@@ -54,7 +45,7 @@ def moments(profile: Profile, lifecycle: CompiledLifecycle) -> Moment:
     return moment
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(some.integers(0, 100_000))
 def test_between_two_deadlines_no_condition_changes_its_answer(seed: int) -> None:
     rules, profiles = lived(seed)
@@ -62,8 +53,9 @@ def test_between_two_deadlines_no_condition_changes_its_answer(seed: int) -> Non
     for profile in profiles:
         for lifecycle in rules.lifecycles:
             moment = moments(profile, lifecycle)
-            for stage in lifecycle.definition.stages:
-                for condition in map(lifecycle.compiler.condition, filter(None, (stage.when, stage.until))):
+            for stage in lifecycle.stages.values():
+                for expression in filter(None, (stage.definition.when, stage.definition.until)):
+                    condition = lifecycle.compiler.condition(expression)
                     moment.t_ms = profile.clock_ms
                     answer = condition.holds(moment)
                     end_ms = NEVER if condition.horizon is None else condition.horizon(moment)
@@ -73,24 +65,25 @@ def test_between_two_deadlines_no_condition_changes_its_answer(seed: int) -> Non
                         assert condition.holds(moment) is answer, (stage.name, instant, end_ms)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(some.integers(0, 100_000))
 def test_between_two_deadlines_no_metric_changes_its_value(seed: int) -> None:
     rules, profiles = lived(seed)
     dice = random.Random(seed)
     for profile in profiles:
-        moment = Moment()
-        moment.memories = profile.memories
-        for one, (read, horizon) in readers(rules):
-            moment.t_ms = profile.clock_ms
-            for _ in range(4):  # from one deadline to the next
-                value, now_ms = read(moment), moment.t_ms
-                end_ms = NEVER if horizon is None else horizon(moment)
-                last_ms = min(end_ms - 1, now_ms + FAR_MS)
-                for instant in (last_ms, dice.randint(now_ms, last_ms), now_ms + 1):
-                    moment.t_ms = min(instant, last_ms)
-                    assert read(moment) == value, (one, now_ms, instant, end_ms)
-                moment.t_ms = last_ms + 1
+        for lifecycle in rules.lifecycles:
+            moment = moments(profile, lifecycle)
+            for each in lifecycle.definition.metrics:
+                read, horizon = lifecycle.compiler.compile_as(MetricValue(each.name, each.kind), Kind.ANY)
+                moment.t_ms = profile.clock_ms
+                for _ in range(4):  # from one deadline to the next
+                    value, now_ms = read(moment), moment.t_ms
+                    end_ms = NEVER if horizon is None else horizon(moment)
+                    last_ms = min(end_ms - 1, now_ms + FAR_MS)
+                    for instant in (last_ms, dice.randint(now_ms, last_ms), now_ms + 1):
+                        moment.t_ms = min(instant, last_ms)
+                        assert read(moment) == value, (each, now_ms, instant, end_ms)
+                    moment.t_ms = last_ms + 1
 
 
 ORDERLESS = [
