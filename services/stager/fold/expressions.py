@@ -76,12 +76,12 @@ class Writer:
         self._depth += 1
         written = self._of[type(node)](node)
         if self._depth % _DEPTH_MAX == 0:
-            written = Written(self._apart(written.value), written.horizon and self._apart(written.horizon))
+            written = Written(self.apart(written.value), written.horizon and self.apart(written.horizon))
         self._depth -= 1
         return written
 
-    def _apart(self, text: str) -> str:
-        """What is too deep to stand inside becomes a function of its own."""
+    def apart(self, text: str) -> str:
+        """The call of a function of its own that returns what the text says."""
         name = self.source.temporary("part")
         self.source.function(name, self._names, [f"return {text}"])
         return f"{name}({self._names})"

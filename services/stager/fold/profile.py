@@ -54,6 +54,7 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
     places: dict[str, Place]
 
 
+_UNKNOWN: Final = Body(FORMAT, 0, BEGINNING, None, b"", b"", b"", [], {})
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Body).decode
 
@@ -85,7 +86,7 @@ class Profile:
         "traits_changed",
     )
 
-    def __init__(self, customer: str, body: Body) -> None:
+    def __init__(self, customer: str, body: Body, places: dict[str, Place]) -> None:
         self.customer = customer
         self.born = body.born
         self.clock_ms = body.clock_ms
@@ -94,7 +95,7 @@ class Profile:
         self.traits_changed = False
         self._packed_traits = body.traits
         self._traits: Traits | None = None
-        self._places_by_name = body.places
+        self._places_by_name = places
         self.is_new = self.pending = True
         self.due_or_never_ms = NEVER
         self.rules: Rules | None = None
@@ -186,13 +187,13 @@ class Profile:
 
 def new_profile(customer: str) -> Profile:
     """A customer of whom nothing is known yet."""
-    return Profile(customer, Body(FORMAT, 0, BEGINNING, None, b"", b"", b"", [], {}))
+    return Profile(customer, _UNKNOWN, {})
 
 
 def decode_profile(customer: str, body: bytes, rules: Rules) -> Profile:
     """The profile of its bytes under these rules; metrics of another meaning start anew."""
     decoded = _decode(body)
     assert decoded.format == FORMAT, f"profile bytes of format {decoded.format} are not known"
-    profile = Profile(customer, decoded)
+    profile = Profile(customer, decoded, decoded.places)
     profile.go_on(rules, decoded.marks, decoded.memories)
     return profile

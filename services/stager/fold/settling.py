@@ -13,8 +13,10 @@ from services.stager.fold.expressions import Writer
 from services.stager.fold.horizons import Truth
 from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.source import indented, literal
-from services.stager.language.definition import Lifecycle, Stage
+from services.stager.language.definition import Expression, Lifecycle, Stage
 
+# Characters: each stage's function holds the conditions of the others. Python reads so many in a tenth of a second.
+_REPEATED_MAX: Final = 100_000
 _ARGUMENTS: Final = "place, t_ms, memories, traits"
 EVALUATED: Final = "t_ms, memories, traits, since_ms"  # what conditions may name
 
@@ -40,8 +42,8 @@ class _Stages:
     def __init__(self, lifecycle: Lifecycle, writer: Writer) -> None:
         self._forward_only = lifecycle.forward_only
         self._stages = lifecycle.stages
-        self._when = [None if stage.when is None else writer.truth(stage.when) for stage in lifecycle.stages]
-        self._until = [None if stage.until is None else writer.truth(stage.until) for stage in lifecycle.stages]
+        self._when = _truths([stage.when for stage in lifecycle.stages], writer)
+        self._until = _truths([stage.until for stage in lifecycle.stages], writer)
         self._never = writer.source.bind(NEVER, "NEVER")
         self._beginning = writer.source.bind(BEGINNING, "BEGINNING")
 
@@ -126,6 +128,19 @@ class _Stages:
         if not ends:
             return [f"place.due_ms = {self._never}"]
         return [f"due_ms = {self._never}", *ends, "place.due_ms = due_ms"]
+
+
+def _truths(conditions: Sequence[Expression | None], writer: Writer) -> list[Truth | None]:
+    """The conditions written; as functions of their own where they would be repeated too often."""
+    truths = [None if condition is None else writer.truth(condition) for condition in conditions]
+    length = sum(len(f"{truth.holds}{truth.horizon}") for truth in truths if truth is not None)
+    if length * len(truths) <= _REPEATED_MAX:
+        return truths
+    return [None if truth is None else _apart(truth, writer) for truth in truths]
+
+
+def _apart(truth: Truth, writer: Writer) -> Truth:
+    return Truth(writer.apart(truth.holds), None if truth.horizon is None else writer.apart(truth.horizon))
 
 
 def _visiting(since: str, lines: Sequence[str]) -> list[str]:

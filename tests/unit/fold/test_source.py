@@ -106,3 +106,13 @@ def test_a_condition_is_asked_alone_as_it_is_within_its_lifecycle() -> None:
 
     assert asked.horizon is not None
     assert (asked.holds(moment), asked.horizon(moment)) == (True, story.profiles["ann"].due_ms)
+
+
+def test_many_stages_share_their_conditions_instead_of_repeating_them() -> None:
+    rungs = [Stage(f"rung{count}", at_least("orders", count)) for count in range(1, 150)]
+    story = Story(lifecycle(Stage("ground"), *rungs, metrics=(metric("orders", "count"),)))
+    story.event(JAN)
+    story.event(JAN)
+
+    assert [move[1] for move in story.moves()] == ["rung1", "rung2"]
+    assert "part" in story.rules.lifecycles[0].text
