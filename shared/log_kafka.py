@@ -88,8 +88,8 @@ class KafkaLog:
             return []
         left_s = deadline - asyncio.get_running_loop().time()
         offsets = await self._appender(topic).append(topic, groups, timeout_s=left_s)
-        following = {partition: iter(found) for partition, found in offsets.items()}
-        return [next(following[place]) for place in places]
+        following = {partition: iter(found).__next__ for partition, found in offsets.items()}
+        return [following[place]() for place in places]
 
     def _appender(self, topic: str) -> Appender:
         codec = self._codecs.get(topic, CODEC)
@@ -128,8 +128,8 @@ def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:
     """Before anything is sent: one record that the broker refuses would take its whole batch with it."""
     for number, entry in enumerate(entries):
         size = len(entry.key or b"") + len(entry.value or b"")
-        if entry.headers:
-            size += sum(len(name) + len(value) for name, value in entry.headers)
+        for name, value in entry.headers:
+            size += len(name) + len(value)
         if size > RECORD_BYTES_MAX:
             raise Malformed(f"append to {topic}: entry {number} has {size} bytes, more than {RECORD_BYTES_MAX}")
 
