@@ -139,9 +139,7 @@ async def _write(producer: Producer, topic: str, groups: Mapping[int, Sequence[E
     return dict(zip(groups, (outcome for outcome in outcomes if isinstance(outcome, list)), strict=True))
 
 
-async def _write_shared(
-    producer: Producer, topic: str, groups: Mapping[int, Sequence[Entry]]
-) -> dict[int, list[int]]:
+async def _write_shared(producer: Producer, topic: str, groups: Mapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
     """The same without a task for each partition, which costs as much as their few records."""
     runs: dict[int, list[Run]] = {}
     failures: list[BaseException] = []

@@ -14,7 +14,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from services.ingest import answers
-from services.ingest.admit import KINDS, Intake, Kind, admit, admit_item
+from services.ingest.admit import KINDS, Intake, Kind, admit, admit_item, admit_read
 from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.envelope import read_batch, read_single
@@ -96,7 +96,7 @@ async def _take_batch(ingest: Ingest, request: Request, seat: Seat) -> Response:
     source = early or _source(ingest, envelope.write_key)
     seat.take(envelope.event_bytes)
     intake = Intake(source, ingest.clock.now_ms(), sent_ms=envelope.sent_ms, context=envelope.context)
-    admission = admit(envelope.items, intake)
+    admission = admit_read(envelope.read, intake) if envelope.read else admit(envelope.items, intake)
     if admission.refusals:
         event_count(source, "refused").inc(len(admission.refusals))
     traceparent = request.headers.get("traceparent")
