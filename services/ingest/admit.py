@@ -6,7 +6,7 @@ Source: Segment's HTTP tracking API; skew by `received - (sentAt - originalTimes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
@@ -23,6 +23,9 @@ KINDS: dict[str, Kind] = {
     "track": "track", "page": "page", "screen": "screen", "identify": "identify", "group": "group", "alias": "alias",
 }  # fmt: skip
 _NAMES = RESERVED_NAMES | {"alias": "$alias"}  # no lifecycle counts an alias: it is about customers, not of one
+
+Check = Callable[[Event], None]
+"""What an event has to pass when everything else is right; raises Rejected."""
 
 _UNSET = msgspec.UNSET
 _SURE_LENGTH = IDENTIFIER_BYTES_MAX // 4  # text of so many characters is short enough in any script
@@ -45,6 +48,7 @@ class Intake:
     context: dict[str, msgspec.Raw] = field(default_factory=dict)
     historical: bool = False
     salt: str = ""
+    check: Check | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,13 @@ class Admission:
     refusals: list[Refusal]
 
 
-def admit(items: Iterable[bytes], intake: Intake) -> Admission:
-    """Judge every item on its own."""
+def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Item] | None = None) -> Admission:
+    """Judge every item on its own. `read` is for items that are not in Segment's shape; they have their own ids."""
     events: list[Event] = []
     refusals: list[Refusal] = []
     for index, text in enumerate(items):
         try:
-            events.append(admit_item(text, intake, index=index))
+            events.append(admit_item(text, intake, index=index) if read is None else event_of(read(text), intake))
         except Rejected as rejected:
             refusals.append(rejected.at(index))
     return Admission(events, refusals)
@@ -71,7 +75,7 @@ def admit_read(items: Sequence[Item], intake: Intake) -> Admission:
     """The same for items that were decoded together, whose every one has its own id."""
     events: list[Event] = []
     refusals: list[Refusal] = []
-    judge = _event if are_harmless(items) else _checked_event
+    judge = _event if are_harmless(items) else event_of
     for index, item in enumerate(items):
         try:
             events.append(judge(item, intake))
@@ -85,7 +89,7 @@ def admit_item(text: bytes, intake: Intake, *, index: int = 0) -> Event:
     item = read_item(text)
     if item.message_id is None or item.message_id == "":
         item.message_id = _derived(text, item, intake, index)
-    return _checked_event(item, intake)
+    return event_of(item, intake)
 
 
 def _derived(text: bytes, item: Item, intake: Intake, index: int) -> str:
@@ -95,8 +99,8 @@ def _derived(text: bytes, item: Item, intake: Intake, index: int) -> str:
     return derived_id(text, _kind(item, intake), salt=salt)
 
 
-def _checked_event(item: Item, intake: Intake) -> Event:
-    """What the item carries must be objects within their bounds, also where its kind does not use them."""
+def event_of(item: Item, intake: Intake) -> Event:
+    """The event of an item that has an id. Errors: Rejected, also for objects that its kind does not use."""
     item.properties = checked(item.properties, "properties")
     item.traits = checked(item.traits, "traits")
     item.context = bounded(item.context, "context")
@@ -114,10 +118,13 @@ def _event(item: Item, intake: Intake) -> Event:
     context = _with_shared(item.context, intake.context) if intake.context else item.context
     occurred_at = occurred_text(_occurred_ms(item, intake))
     # By place: twelve keywords take as long as all the rest of making it.
-    return Event(
+    event = Event(
         kind, message_id, customer, name, occurred_at, properties, traits, group, other, context,
         intake.source, intake.historical,
     )  # fmt: skip
+    if intake.check is not None:
+        intake.check(event)
+    return event
 
 
 def _kind(item: Item, intake: Intake) -> Kind:

@@ -27,7 +27,11 @@ class Delivery:
         if not events:
             return
         records = entries(events, source=source, traceparent=traceparent)
-        await self._append(records)
+        try:
+            await self._append(records)
+        except Unavailable:
+            event_count(source, "unavailable").inc(len(events))
+            raise
         event_count(source, "accepted").inc(len(events))
 
     async def end_import(self, *, source: str) -> None:
