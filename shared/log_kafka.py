@@ -7,7 +7,6 @@ Only modules named `log_kafka*` and `shared/partition.py` import aiokafka.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 
 from aiokafka.record import default_records
@@ -77,15 +76,11 @@ class KafkaLog:
 
     async def append(self, topic: str, entries: Sequence[Entry], *, timeout_s: float) -> list[int]:
         """As `Log.append`. Errors: Refused too, when there is no such topic or Kafka denies us to write to it."""
-        _check_sizes(topic, entries)
         deadline = asyncio.get_running_loop().time() + timeout_s
         count = await self._partitions(topic, timeout_s=timeout_s)
-        places = [_place(entry, count) for entry in entries]
-        groups: defaultdict[int, list[Entry]] = defaultdict(list)
-        for place, entry in zip(places, entries, strict=True):
-            groups[place].append(entry)
-        if not groups:
+        if not entries:
             return []
+        places, groups = _sorted_out(topic, entries, count)
         left_s = deadline - asyncio.get_running_loop().time()
         offsets = await self._appender(topic).append(topic, groups, timeout_s=left_s)
         following = {partition: iter(found).__next__ for partition, found in offsets.items()}
@@ -124,18 +119,26 @@ class KafkaLog:
         return partition_for(key, self._counts[topic])
 
 
-def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:
-    """Before anything is sent: one record that the broker refuses would take its whole batch with it."""
-    for number, entry in enumerate(entries):
-        size = len(entry.key or b"") + len(entry.value or b"")
-        for name, value in entry.headers:
-            size += len(name) + len(value)
+def _sorted_out(topic: str, entries: Sequence[Entry], count: int) -> tuple[list[int], dict[int, list[Entry]]]:
+    """Each entry's partition, and the entries of each partition. One loop, since every record of ours goes through it.
+
+    Errors: Malformed before anything is sent: a record that the broker refuses would take its whole batch with it.
+    """
+    places: list[int] = []
+    groups: dict[int, list[Entry]] = {}
+    for entry in entries:
+        key, value, place = entry.key, entry.value, entry.partition
+        size = (len(key) if key else 0) + (len(value) if value else 0)
+        for name, text in entry.headers:
+            size += len(name) + len(text)
         if size > RECORD_BYTES_MAX:
-            raise Malformed(f"append to {topic}: entry {number} has {size} bytes, more than {RECORD_BYTES_MAX}")
-
-
-def _place(entry: Entry, partitions: int) -> int:
-    if entry.partition is not None:
-        return entry.partition
-    assert entry.key is not None, "an entry has a partition or a key"
-    return partition_for(entry.key, partitions)
+            raise Malformed(f"append to {topic}: entry {len(places)} has {size} bytes, more than {RECORD_BYTES_MAX}")
+        if place is None:
+            assert key is not None, "an entry has a partition or a key"
+            place = partition_for(key, count)
+        places.append(place)
+        if place in groups:
+            groups[place].append(entry)
+        else:
+            groups[place] = [entry]
+    return places, groups

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.structs import RecordMetadata
 
 from shared.log import Entry
@@ -144,6 +145,7 @@ class Producer:
     async def hand_over(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[Run]:
         """Into batches that other writers fill too: what many small requests want. Returns before they are sent."""
         turn = self._count(topic, partition, len(entries))
+        place = TopicPartition(topic, partition)
         runs: list[Run] = []
         done = 0
         while done < len(entries):
@@ -151,30 +153,40 @@ class Producer:
                 async with turn:
                     pass
             entry = entries[done]
-            sent = await self._kafka.send(topic, entry.value, entry.key, partition, headers=list(entry.headers))
+            sent = self._add(place, entry)
+            if sent is None:
+                sent = await self._kafka.send(topic, entry.value, entry.key, partition, headers=list(entry.headers))
             self._watch(sent)
-            count = 1 + self._join(topic, partition, sent, entries, done + 1)
-            runs.append(Run(sent, count))
-            done += count
+            records = 1 + self._join(place, sent, entries, done + 1)
+            runs.append(Run(sent, records))
+            done += records
         return runs
 
+    def _open_batch(self, place: TopicPartition) -> MessageBatch | None:
+        """The batch that is being filled for a partition; None when there is none."""
+        waiting = self._kafka._message_accumulator._batches.get(place)  # noqa: SLF001
+        return waiting[-1] if waiting else None
+
+    def _add(self, place: TopicPartition, entry: Entry) -> asyncio.Future[RecordMetadata] | None:
+        """Put a record into the open batch; None when `send` has to begin another, or to say what is wrong."""
+        batch = None if self._is_cut else self._open_batch(place)
+        return batch and batch.append(entry.key, entry.value, None, headers=list(entry.headers))
+
     def _join(
-        self, topic: str, partition: int, sent: asyncio.Future[object], entries: Sequence[Entry], start: int
+        self, place: TopicPartition, sent: asyncio.Future[RecordMetadata], entries: Sequence[Entry], start: int
     ) -> int:
-        """Put what follows a record just sent into the same batch, as far as there is room; returns how many fitted.
+        """Put what follows a record just added into the same batch, as far as there is room; returns how many fitted.
 
         They share its fate and their offsets follow its own, so they need no future: a fifth of the cost of `send`.
         """
-        if start == len(entries):
+        batch = self._open_batch(place) if start < len(entries) else None
+        if batch is None or batch._msg_futures[-1][0] is not sent:  # noqa: SLF001
             return 0
-        waiting = self._kafka._message_accumulator._batches.get(TopicPartition(topic, partition))  # noqa: SLF001
-        if not waiting or waiting[-1]._msg_futures[-1][0] is not sent:  # noqa: SLF001
-            return 0
-        append = waiting[-1]._builder.append  # noqa: SLF001
-        for place in range(start, len(entries)):
-            entry = entries[place]
+        append = batch._builder.append  # noqa: SLF001
+        for number in range(start, len(entries)):
+            entry = entries[number]
             if append(timestamp=None, key=entry.key, value=entry.value, headers=list(entry.headers)) is None:
-                return place - start
+                return number - start
         return len(entries) - start
 
     async def _write_own(self, topic: str, partition: int, entries: Sequence[Entry], turn: asyncio.Lock) -> list[int]:

@@ -116,7 +116,7 @@ def _event(item: Item, intake: Intake) -> Event:
     name = _track_name(item.event) if kind == "track" else _NAMES[kind]
     properties, traits, group = (item.properties, _UNSET, None) if kind == "track" else _substance(item, kind)
     context = _with_shared(item.context, intake.context) if intake.context else item.context
-    occurred_at = occurred_text(_occurred_ms(item, intake))
+    occurred_at = _occurred_at(item, intake)
     # By place: twelve keywords take as long as all the rest of making it.
     event = Event(
         kind, message_id, customer, name, occurred_at, properties, traits, group, other, context,
@@ -156,16 +156,18 @@ def _identifier(value: Identifier, field_name: str) -> str | None:
     """The id as text; None for null and empty text, which are no ids."""
     if value is None or value == "":
         return None
-    return _short_text(value if isinstance(value, str) else str(value), field_name)
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > _SURE_LENGTH or "\0" in text:
+        _refuse_unfit(text, field_name)
+    return text
 
 
-def _short_text(text: str, field_name: str) -> str:
-    if len(text) > _SURE_LENGTH and len(text.encode()) > IDENTIFIER_BYTES_MAX:
+def _refuse_unfit(text: str, field_name: str) -> None:
+    if len(text.encode()) > IDENTIFIER_BYTES_MAX:
         message = f"{field_name} is longer than {IDENTIFIER_BYTES_MAX} bytes"
         raise Rejected(Code.INVALID_FIELD, message, field=field_name)
     if "\0" in text:
         raise Rejected(Code.INVALID_FIELD, f"{field_name} holds a NUL character", field=field_name)
-    return text
 
 
 def _track_name(event: str | None) -> str:
@@ -173,7 +175,9 @@ def _track_name(event: str | None) -> str:
         raise Rejected(Code.MISSING_FIELD, "a track needs the name of its event", field="event")
     if event[0] == "$":
         raise Rejected(Code.INVALID_FIELD, "names that begin with $ are reserved", field="event")
-    return _short_text(event, "event")
+    if len(event) > _SURE_LENGTH or "\0" in event:
+        _refuse_unfit(event, "event")
+    return event
 
 
 def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
@@ -221,7 +225,7 @@ def _with_shared(context: Members, shared_context: dict[str, msgspec.Raw]) -> Me
     return merged(context, {name: part for name, part in shared_context.items() if name not in own})
 
 
-def _occurred_ms(item: Item, intake: Intake) -> int:
+def _occurred_at(item: Item, intake: Intake) -> str:
     if intake.historical:
         if item.timestamp is None:
             raise Rejected(Code.MISSING_FIELD, "an imported item needs its timestamp", field="timestamp")
@@ -230,13 +234,16 @@ def _occurred_ms(item: Item, intake: Intake) -> int:
         occurred_ms = _live_ms(item, intake)
     if occurred_ms < 0:
         raise Rejected(Code.INVALID_FIELD, "the time lies before 1970", field="timestamp")
-    return min(occurred_ms, intake.received_ms)
+    return occurred_text(min(intake.received_ms, occurred_ms))
 
 
 def _live_ms(item: Item, intake: Intake) -> int:
     """The sender's time, corrected by how wrong its clock was when it sent."""
-    timestamp = None if item.timestamp is None else moment_ms(item.timestamp, "timestamp")
-    original = None if item.original_timestamp is None else moment_ms(item.original_timestamp, "originalTimestamp")
+    timestamp = original = None
+    if item.timestamp is not None:
+        timestamp = moment_ms(item.timestamp, "timestamp")
+    if item.original_timestamp is not None:
+        original = moment_ms(item.original_timestamp, "originalTimestamp")
     sent_ms = intake.sent_ms if item.sent_at is None else moment_ms(item.sent_at, "sentAt")
     if sent_ms is None:
         said = original if timestamp is None else timestamp
