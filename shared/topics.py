@@ -34,6 +34,11 @@ class Topics:
         """Records that cannot be used, with the reason in a header."""
         return f"{self.prefix}.quarantine"
 
+    @property
+    def imports(self) -> str:
+        """Compacted: how far each import came, for those who send one again."""
+        return f"{self.prefix}.imports"
+
     def all(self) -> list[Topic]:
         """Every topic as `Log.ensure` wants it. Outsiders read all but `events`, and not every client knows zstd."""
         return [
@@ -41,4 +46,5 @@ class Topics:
             Topic(self.transitions, self.partitions),
             Topic(self.stages, self.partitions, compacted=True),
             Topic(self.quarantine, 1),
+            Topic(self.imports, 1, compacted=True),
         ]

@@ -17,8 +17,9 @@ from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
 from services.ingest.envelope import read_batch, read_single
-from services.ingest.history import IMPORT_BYTES_HELD, Import
+from services.ingest.history import IMPORT_BYTES_HELD, Import, Resumption
 from services.ingest.keys import WriteKey, basic_user, bearer_token
+from services.ingest.ledger import Ledger, import_id
 from services.ingest.limits import BATCH_BYTES_MAX, EVENT_BYTES_MAX, REJECTS_NOTED_MAX
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Refusal, Rejected
@@ -39,6 +40,7 @@ class Ingest:
 
     doorman: Doorman
     delivery: Delivery
+    ledger: Ledger
     room: Room
     clock: Clock
     stop: asyncio.Event
@@ -168,19 +170,46 @@ async def take_cloud_events(ingest: Ingest, caller: Caller) -> Response:
 
 
 async def take_import(ingest: Ingest, caller: Caller) -> Response:
-    """History, streamed."""
+    """History, streamed; with an Idempotency-Key it may be sent again, and what is there already is passed over."""
     key = _early_key(ingest, caller) or _key(ingest, caller, None)
     is_last = _is_last(caller.request.query_params.get("end"))
     caller.seat.take(IMPORT_BYTES_HELD)
-    traceparent = caller.request.headers.get("traceparent")
-    work = Import(ingest.delivery, source=key.source, clock=ingest.clock, traceparent=traceparent)
+    idempotency_key = caller.request.headers.get("idempotency-key")
+    if idempotency_key is None:
+        return await _run_import(ingest, caller, key, is_last=is_last, resumption=None)
+    name = import_id(key.source, idempotency_key)
+    with ingest.ledger.only(name):
+        resumption = Resumption(name, ingest.ledger, await ingest.ledger.begin(name))
+        return await _run_import(ingest, caller, key, is_last=is_last, resumption=resumption)
+
+
+async def _run_import(
+    ingest: Ingest, caller: Caller, key: WriteKey, *, is_last: bool, resumption: Resumption | None
+) -> Response:
+    work = Import(
+        ingest.delivery, source=key.source, clock=ingest.clock, resumption=resumption,
+        traceparent=caller.request.headers.get("traceparent"),
+        first_line=_first_line(caller.request.query_params.get("line")),
+    )  # fmt: skip
     try:
         await work.run(caller.request.receive, ingest.stop, is_last=is_last)
     except Rejected as error:
         return answers.rejection(error, beside=msgspec.to_builtins(work.progress))
     except Unavailable as error:
         return answers.unavailable(error, beside=msgspec.to_builtins(work.progress))
+    finally:
+        for refusal in work.progress.rejected[:REJECTS_NOTED_MAX]:
+            ingest.note(caller, Rejected(refusal.code, f"line {refusal.line}: {refusal.message}", field=refusal.field))
     return answers.import_answer(work.progress)
+
+
+def _first_line(said: str | None) -> int:
+    """The number of the first line that is sent: 1 unless `?line=` says so."""
+    if said is None:
+        return 1
+    if said.isascii() and said.isdecimal() and 1 <= len(said) <= 15 and int(said):
+        return int(said)
+    raise Rejected(Code.INVALID_FIELD, "line must be a line's number, from 1", field="line")
 
 
 def _is_last(said: str | None) -> bool:

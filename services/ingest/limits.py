@@ -13,6 +13,7 @@ REJECTS_NOTED_MAX = 20  # of one request, for the operator: one bad batch must n
 REFUSALS_SHOWN_MAX = 100  # of an import: enough to see what is wrong, whatever the size of the file
 IMPORT_APPEND_EVENTS_MAX = 1_000  # records of one append: larger gains nothing, smaller pays the log's round trip
 IMPORT_APPEND_BYTES_MAX = 1024 * 1024  # the same, for large lines
+IMPORT_NOTE_LINES = 20_000  # between two notes of how far an import is: what going on has to look through
 CHUNK_BYTES_MAX = 64 * 1024  # one step of decompression: what an import holds beside its pending records
 
 BODY_TIMEOUT_S = 30.0  # for a whole batch to arrive; a client slower than that holds memory others need

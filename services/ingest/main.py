@@ -11,6 +11,7 @@ from services.ingest.api import make_app
 from services.ingest.delivery import Delivery
 from services.ingest.desk import Ingest
 from services.ingest.doorman import Doorman
+from services.ingest.ledger import Ledger
 from services.ingest.room import Room
 from services.ingest.schemas import read_schemas
 from services.ingest.settings import IngestSettings
@@ -46,6 +47,7 @@ async def serve(
     ingest = Ingest(
         doorman=doorman,
         delivery=Delivery(log, topics, timeout_s=settings.append_timeout_s),
+        ledger=Ledger(log, topics, timeout_s=settings.append_timeout_s),
         room=Room(bytes_max=settings.waiting_bytes, requests_max=settings.waiting_requests),
         clock=clock,
         stop=stop,

@@ -24,6 +24,7 @@ class Code(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     RATE_LIMITED = "rate_limited"
     SCHEMA = "schema"
+    IMPORT_RUNNING = "import_running"
     UNAVAILABLE = "unavailable"
 
 

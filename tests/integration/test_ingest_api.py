@@ -16,6 +16,7 @@ from services.ingest.delivery import Delivery
 from services.ingest.desk import Ingest
 from services.ingest.doorman import Doorman
 from services.ingest.keys import parse_write_keys
+from services.ingest.ledger import Ledger
 from services.ingest.room import Room
 from shared.clock import ManualClock
 from shared.errors import Unavailable
@@ -34,9 +35,11 @@ def make_client(
     log: MemoryLog, *, bytes_max: int = 32 * 1024 * 1024, requests_max: int = 8, **beside: Any
 ) -> httpx.AsyncClient:
     clock = beside.pop("clock", None) or ManualClock(NOW_MS)
+    topics = Topics("t", len(log.partitions))
     ingest = Ingest(
         doorman=Doorman(parse_write_keys(KEYS), clock=clock),
-        delivery=Delivery(log, Topics("t", len(log.partitions)), timeout_s=0.05),
+        delivery=Delivery(log, topics, timeout_s=0.05),
+        ledger=Ledger(log, topics, timeout_s=0.05),
         room=Room(bytes_max=bytes_max, requests_max=requests_max),
         clock=clock,
         stop=asyncio.Event(),
