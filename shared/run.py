@@ -7,7 +7,6 @@ process at once: nothing is lost by that either, a restart goes on where the las
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -17,8 +16,6 @@ import structlog
 import uvloop
 
 from shared.errors import StagelineError
-
-GC_THRESHOLD = 100_000  # a batch makes some 50,000 short-lived objects; the default collects 70 times within it
 
 Serve = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -33,13 +30,6 @@ def run(serve: Serve) -> int:
     except BaseExceptionGroup as group:
         return _report(group)
     return 0
-
-
-def spare_the_collector() -> None:
-    """What start-up made stays for good, and a batch leaves no cycles: collecting often costs a fifth of the speed."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
 
 
 async def _with_signals(serve: Serve) -> None:

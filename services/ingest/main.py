@@ -16,9 +16,9 @@ from services.ingest.room import Room
 from services.ingest.schemas import read_schemas
 from services.ingest.settings import IngestSettings
 from shared.clock import Clock, SystemClock
+from shared.collector import spare_the_collector
 from shared.http import bind, serve_http
 from shared.log import Log
-from shared.run import spare_the_collector
 from shared.topics import Topics
 from shared.waiting import until_available
 

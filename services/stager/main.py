@@ -16,11 +16,11 @@ from services.stager.store_postgres import StorePostgres
 from services.stager.store_sqlite import StoreSqlite
 from services.stager.worker import Worker
 from shared.clock import Clock
+from shared.collector import spare_the_collector
 from shared.database import make_engine
 from shared.errors import Refused
 from shared.http import bind, serve_http
 from shared.log import Log
-from shared.run import spare_the_collector
 from shared.topics import Topics
 from shared.waiting import until_available
 
@@ -33,16 +33,14 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
     lifecycles = load_lifecycles(settings)
     topics = Topics(settings.topic_prefix, settings.partitions)
     listener = bind(settings.host, settings.stager_port)
+    rules = compile_rules(lifecycles)
     async with _made_store(settings, clock) as store:
         worker = Worker(
-            log=log, store=store, topics=topics, rules=compile_rules(lifecycles),
+            log=log, store=store, topics=topics, rules=rules,
             segments=frozenset(lifecycle.name for lifecycle in lifecycles if lifecycle.segment),
             settings=settings, clock=clock,
         )  # fmt: skip
-        stages = {lifecycle.name: [stage.name for stage in lifecycle.stages] for lifecycle in lifecycles}
-        app = make_app(
-            settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, stages=stages
-        )
+        app = make_app(settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, rules=rules)
         spare_the_collector()
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()
