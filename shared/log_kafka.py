@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 
 from aiokafka.record import default_records
 
@@ -120,25 +122,42 @@ class KafkaLog:
 
 
 def _sorted_out(topic: str, entries: Sequence[Entry], count: int) -> tuple[list[int], dict[int, list[Entry]]]:
-    """Each entry's partition, and the entries of each partition. One loop, since every record of ours goes through it.
+    """Each entry's partition, and the entries of each partition.
 
     Errors: Malformed before anything is sent: a record that the broker refuses would take its whole batch with it.
     """
+    if sum(map(_size, entries)) + _headers_size(entries) > RECORD_BYTES_MAX:  # else none can be too large by itself
+        _check_sizes(topic, entries)
     places: list[int] = []
     groups: dict[int, list[Entry]] = {}
     for entry in entries:
-        key, value, place = entry.key, entry.value, entry.partition
-        size = (len(key) if key else 0) + (len(value) if value else 0)
-        for name, text in entry.headers:
-            size += len(name) + len(text)
-        if size > RECORD_BYTES_MAX:
-            raise Malformed(f"append to {topic}: entry {len(places)} has {size} bytes, more than {RECORD_BYTES_MAX}")
+        place = entry.partition
         if place is None:
-            assert key is not None, "an entry has a partition or a key"
-            place = partition_for(key, count)
+            assert entry.key is not None, "an entry has a partition or a key"
+            place = partition_for(entry.key, count)
         places.append(place)
         if place in groups:
             groups[place].append(entry)
         else:
             groups[place] = [entry]
     return places, groups
+
+
+def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:
+    for number, entry in enumerate(entries):
+        size = _size(entry) + _headers_size([entry])
+        if size > RECORD_BYTES_MAX:
+            raise Malformed(f"append to {topic}: entry {number} has {size} bytes, more than {RECORD_BYTES_MAX}")
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.key or b"") + len(entry.value or b"")
+
+
+def _headers_size(entries: Sequence[Entry]) -> int:
+    """Names and values of all of them, without a loop in Python."""
+    headers = chain.from_iterable(map(_headers_of, entries))
+    return sum(map(len, chain.from_iterable(headers)))
+
+
+_headers_of = attrgetter("headers")

@@ -12,6 +12,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from services.ingest.columns import admit_tracks
 from services.ingest.item import Identifier, Item, derived_id, read_item
 from services.ingest.members import Members, are_harmless, bounded, checked, merged, split
 from services.ingest.moment import moment_ms
@@ -73,9 +74,24 @@ def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Ite
 
 def admit_read(items: Sequence[Item], intake: Intake) -> Admission:
     """The same for items that were decoded together, whose every one has its own id."""
+    is_harmless = are_harmless(items)
+    if is_harmless and items and _is_plain(intake):
+        tracks = admit_tracks(items, source=intake.source, received_ms=intake.received_ms, sent_ms=intake.sent_ms)
+        if tracks is not None:
+            return Admission(tracks, [])
+    return admit_each(items, intake, is_harmless=is_harmless)
+
+
+def _is_plain(intake: Intake) -> bool:
+    """Whether there is nothing to be said of the items beside what they say themselves."""
+    return not (intake.kind or intake.historical or intake.context or intake.check)
+
+
+def admit_each(items: Sequence[Item], intake: Intake, *, is_harmless: bool) -> Admission:
+    """The same, one by one. `is_harmless`: their objects need no look."""
     events: list[Event] = []
     refusals: list[Refusal] = []
-    judge = _event if are_harmless(items) else event_of
+    judge = _event if is_harmless else event_of
     for index, item in enumerate(items):
         try:
             events.append(judge(item, intake))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated
@@ -32,6 +33,18 @@ def moment_ms(text: str, field: str) -> int:
         raise Rejected(
             Code.INVALID_FIELD, f"{error}: a time is written like 2026-01-31T10:20:30Z", field=field
         ) from error
+
+
+_FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
+
+
+@lru_cache(maxsize=4096)
+def common_second(second: str) -> bool:
+    """Whether this is a second since 1970 as we write it ourselves, without fraction and offset."""
+    try:
+        return _FORM.fullmatch(second) is not None and _second_ms(second) >= 0
+    except msgspec.ValidationError:
+        return False
 
 
 @lru_cache(maxsize=4096)  # a batch's times share few seconds; reading one costs five times as much as finding it here
