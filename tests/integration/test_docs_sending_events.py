@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -18,17 +19,18 @@ from shared.event import decode
 from shared.settings import PREFIX, Settings
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_serve import serving
+from tests.servers.node import SOURCE
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "sending-events.md"
 TIMEOUT_S = 60
 
-_EXAMPLE = re.compile(r"^```(sh|python|js)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EXAMPLE = re.compile(r"^```(sh|python|js|js browser)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = [(kind, text) for kind, text in _EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))]
 
 
 def _name(number: int) -> str:
-    return f"{EXAMPLES[number][0]}-{number}"
+    return f"{EXAMPLES[number][0].replace(' ', '-')}-{number}"
 
 
 class _ReadableLog(MemoryLog):
@@ -47,7 +49,13 @@ def _run(kind: str, text: str, folder: Path, address: str, node: Path | None) ->
         command = [sys.executable, "-c", text]
     else:
         assert node is not None
-        (node / "example.mjs").write_text(text + "\nprocess.exit(0)\n")
+        bare = address.removeprefix("http://")
+        page = "import './page.mjs'\n" if kind == "js browser" else ""
+        text = text.replace("localhost:8080", bare) + "\nsetTimeout(() => process.exit(0), 300)\n"
+        if page:  # the SDK looks for its page when it is loaded
+            text = re.sub(r"^import (.*) from (.*)$", r"const \1 = await import(\2)", text, flags=re.MULTILINE)
+            shutil.copy(SOURCE / "page.mjs", node / "page.mjs")
+        (node / "example.mjs").write_text(page + text)
         command, folder = ["node", "example.mjs"], node
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
@@ -56,7 +64,7 @@ def _run(kind: str, text: str, folder: Path, address: str, node: Path | None) ->
 @pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=_name)
 async def test_an_example_sends_its_event(number: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     kind, text = EXAMPLES[number]
-    node = request.getfixturevalue("node_sdks") if kind == "js" else None
+    node = request.getfixturevalue("node_sdks") if kind.startswith("js") else None
     log = _ReadableLog()
 
     async with serving(log) as (client, _):
@@ -72,7 +80,7 @@ async def test_an_example_sends_its_event(number: int, tmp_path: Path, request: 
 
 
 def test_the_page_has_an_example_of_each_kind() -> None:
-    assert Counter(kind for kind, _ in EXAMPLES) == Counter(sh=6, python=2, js=3)
+    assert Counter(kind for kind, _ in EXAMPLES) == Counter({"sh": 6, "python": 2, "js": 3, "js browser": 1})
 
 
 def test_the_page_names_every_code() -> None:

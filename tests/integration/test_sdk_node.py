@@ -1,4 +1,4 @@
-"""The Node SDKs that people have, unchanged but for the URL: Segment's, RudderStack's, CloudEvents'."""
+"""The SDKs of npm that people have, unchanged but for the URL, in Node and in a page."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.servers.node import run_script
 KEYS = "shop:shop-key,slow:slow-key rate=1"
 
 
-async def events_of(place: Path, script: str, log: MemoryLog, *, key: str = "shop-key") -> dict[str, Event]:
+async def events_of(place: Path, script: str, log: MemoryLog, *more: str, key: str = "shop-key") -> dict[str, Event]:
     async with serving(log, keys=KEYS) as (client, _):
         host = str(client.base_url).rstrip("/")
-        printed = await asyncio.to_thread(run_script, place, script, host, key)
+        printed = await asyncio.to_thread(run_script, place, script, host, key, *more)
     events = [decode(entry.value) for entry in log.entries]
     assert len({event.id for event in events}) == len(events), printed
     return {event.name: event for event in events}
@@ -51,6 +51,15 @@ async def test_an_sdk_sends_again_after_503(node_sdks: Path, script: str) -> Non
 
     assert len(await events_of(node_sdks, script, log)) == 6
     assert log.failures_left == 0
+
+
+@pytest.mark.parametrize("strategy", ["single", "batching"])
+async def test_every_call_of_the_browser_sdk_arrives_from_another_origin(node_sdks: Path, strategy: str) -> None:
+    events = await events_of(node_sdks, "browser.mjs", MemoryLog(), strategy)
+
+    assert set(events) == {"$identify", "Order Completed", "$page"}
+    assert {event.customer for event in events.values()} == {"u1"}
+    assert opened(events["Order Completed"].properties) == {"revenue": 12.5}
 
 
 async def test_cloudevents_arrive_in_binary_and_structured_mode(node_sdks: Path) -> None:

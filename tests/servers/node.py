@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tests" / "sdk"
-PLACE = ROOT / ".servers" / "node"  # 38 MB, fetched once a checkout
+PLACE = ROOT / ".servers" / "node"  # 50 MB, fetched once a checkout
 INSTALL_TIMEOUT_S = 300
 RUN_TIMEOUT_S = 60
 
@@ -46,7 +46,8 @@ def _install() -> None:
 
 def run_script(place: Path, script: str, *arguments: str) -> str:
     """Run one of `tests/sdk` where the SDKs are installed, and return what it printed."""
-    shutil.copy(SOURCE / script, place / script)
+    for name in (script, "page.mjs"):
+        shutil.copy(SOURCE / name, place / name)
     done = subprocess.run(
         ["node", script, *arguments], cwd=place, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
     )
