@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,3 +63,32 @@ def test_plain_tracks_go_the_quick_way() -> None:
 
     assert quick == admit_each(items, Intake("shop", NOW_MS), is_harmless=True).events
     assert [event.occurred_at for event in quick or []] == ["2025-12-31T23:59:59.123Z", "2026-01-01T00:00:00.000Z"]
+
+
+_BAD_PROPERTIES = [
+    b'{"x":1e400}', b'{"x":-1E+999}', b'{"x":' + b"9" * 5000 + b"}", b'{"x":' + b"9" * 250 + b"e90}",
+    b'{"a":' * 33 + b"1" + b"}" * 33, b'{"a":[' + b"0," * 1000 + b"0]}", b'{"a":"\\u0000"}', b'{"a\\u0000":1}', b"[]",
+    b'"x"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", _BAD_PROPERTIES, ids=lambda bad: bad[:16].decode())
+@pytest.mark.parametrize("field", [b"properties", b"traits"])
+def test_a_bound_holds_in_a_batch_as_for_an_item_alone(field: bytes, bad: bytes) -> None:
+    good = msgspec.json.encode(_batch([{}])[0])
+    item = good[:-1] + b',"' + field + b'":' + bad + b"}"
+    envelope = read_batch(b'{"batch":[' + good + b"," + item + b"]}")
+
+    admission = admit_read(envelope.read, Intake("shop", NOW_MS))
+
+    assert [refusal.index for refusal in admission.refusals] == [1]
+    assert len(admission.events) == 1
+
+
+def test_an_event_too_large_is_refused_also_where_the_batch_may_be_larger() -> None:
+    large = {**_PLAIN, "messageId": "m", "integrations": {"x": "y" * 33_000}}
+    envelope = read_batch(msgspec.json.encode({"batch": [_batch([{}])[0], large]}))
+
+    admission = admit(envelope.items, Intake("shop", NOW_MS))
+
+    assert [refusal.code for refusal in admission.refusals] == ["event_too_large"]
