@@ -15,6 +15,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -264,4 +265,7 @@ class Producer:
 
 def may_share(entries: Sequence[Entry]) -> bool:
     """Whether these go into batches that others fill too, rather than into batches of their own."""
-    return len(entries) < BULK_ENTRIES_MIN and all(entry.partition is None for entry in entries)
+    return len(entries) < BULK_ENTRIES_MIN and set(map(_partition_of, entries)) == {None}
+
+
+_partition_of = attrgetter("partition")
