@@ -15,7 +15,8 @@ from services.stager.explanation import Evidence, Witness
 from services.stager.fold.calendars import period_of
 from services.stager.fold.dynamic import of_json, reach
 from services.stager.fold.moment import Moment
-from services.stager.fold.rules import TRACKED, CompiledMetric
+from services.stager.fold.rules import TRACKED
+from services.stager.fold.touches import CompiledMetric
 from services.stager.language.definition import Between, Calendar, Metric, Within
 from shared.event import Event
 
