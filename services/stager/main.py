@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from services.stager.api import make_app
-from services.stager.collector import spare_the_collector
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
@@ -17,6 +16,7 @@ from services.stager.store_postgres import StorePostgres
 from services.stager.store_sqlite import StoreSqlite
 from services.stager.worker import Worker
 from shared.clock import Clock
+from shared.collector import spare_the_collector
 from shared.database import make_engine
 from shared.errors import Refused
 from shared.http import bind, serve_http
