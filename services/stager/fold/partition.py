@@ -286,5 +286,5 @@ def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
         return _NO_MEMBERS
     try:
         return _decode_members(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{field} is no JSON object: {error}") from error
