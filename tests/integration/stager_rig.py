@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sql
 
+from services.stager.fold.profile import Profile
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_paths
 from services.stager.settings import StagerSettings
@@ -26,7 +27,6 @@ from shared.event import Event, encode
 from shared.log import Entry, Record
 from shared.log_embedded import EmbeddedLog
 from shared.topics import Topics
-from shared.transition import Transition
 from shared.transition import encode as encode_transition
 from tests.chaos.reference import fold_again, read_all, read_by_the_rule
 from tests.fakes.faulty import Faults, Faulty
@@ -99,11 +99,12 @@ class Rig:
         self.log = EmbeddedLog(folder / "log.db", clock=self.clock)
         self.store = make_store(address)
         self.engine = make_engine(address)
-        self._folder, self._address = folder, address
+        self.folder, self._address = folder, address
         path = folder / "lifecycles.yaml"
         path.write_text(LIFECYCLES)
         self.lifecycles = load_paths([path]).lifecycles
         self.rules = compile_rules(self.lifecycles)
+        self.settings = StagerSettings(database=address, partitions=partitions, lifecycles=str(folder))
         self._sent = 0
         self._runs: list[Run] = []
 
@@ -121,17 +122,14 @@ class Rig:
         await self.log.close()
 
     async def start(self, *, faults: Faults | None = None, limits: Limits = QUICK, **settings: Any) -> Run:
-        """A new process. Its calls are behind the rig's faults unless it has its own."""
-        log, store = EmbeddedLog(self._folder / "log.db", clock=self.clock), make_store(self._address, self.clock)
+        """A new process, behind the rig's faults unless it has its own; settings may be below their least."""
+        log, store = EmbeddedLog(self.folder / "log.db", clock=self.clock), make_store(self._address, self.clock)
         await log.open()
         faults = faults or self.faults
         worker = Worker(
             log=Faulty(log, faults), store=Faulty(store, faults), topics=self.topics, rules=self.rules,
             segments=frozenset(each.name for each in self.lifecycles if each.segment),
-            settings=StagerSettings(
-                database=self._address, partitions=self.topics.partitions, lifecycles=str(self._folder), **settings
-            ),
-            clock=self.clock, limits=limits,
+            settings=self.settings.model_copy(update=settings), clock=self.clock, limits=limits,
         )  # fmt: skip
         run = Run(self, worker, log, store)
         self._runs.append(run)
@@ -233,15 +231,11 @@ class Rig:
         dues = [await self.store.next_due(number, historical=False) for number in range(self.topics.partitions)]
         return all(due is None or due > self.clock.now_ms() for due in dues)
 
-    async def expected(self, partition: int = 0) -> list[Transition]:
-        """The log's own content, folded again from nothing."""
-        return fold_again(self.rules, await self.records(self.topics.events, partition))
-
     async def check(self) -> int:
         """Assert that tables and topics are what the log says; returns the number of transitions."""
-        total = 0
+        total, known = 0, dict[str, Profile]()
         for number in range(self.topics.partitions):
-            expected = await self.expected(number)
+            expected = fold_again(self.rules, await self.records(self.topics.events, number), profiles=known)
             bodies = [encode_transition(each) for each in expected]
             assert await self.stored(number) == bodies
             assert await self.published(number) == bodies
@@ -249,6 +243,8 @@ class Rig:
             stages = {key: (value["stage"], value["n"]) for key, value in (await self.stages(number)).items()}
             assert stages == {key: (each.to_stage, each.n) for key, each in newest.items()}
             total += len(expected)
+        bodies_kept = {customer: bytes(row["body"]) for customer, row in (await self.profiles()).items()}
+        assert bodies_kept == {customer: profile.encode() for customer, profile in known.items()}
         await self._check_counts()
         return total
 

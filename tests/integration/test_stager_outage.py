@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.stager.worker import Limits
+from services.stager.worker import POLL_TIMEOUT_MIN_S, POLL_TIMEOUT_S, Limits
 from tests.integration.stager_rig import Rig, rig_of
 
 ENDLESS = Limits(retry_first_s=3_600, retry_max_s=3_600)
@@ -148,3 +148,23 @@ async def test_stop_is_heard_while_waiting(rig: Rig) -> None:
     await run.stop()
 
     assert rig.faults.calls[-1] == "close"
+
+
+async def test_an_overdue_deadline_whose_tick_is_unread_does_not_make_the_loop_spin(rig: Rig) -> None:
+    run = await rig.start()
+    await rig.send(rig.order("ann"))
+    await rig.until_folded()
+    gate = rig.faults.hold("read")
+    await gate.until_reached()
+    worker = run.worker
+    assert worker._poll_timeout_s() == POLL_TIMEOUT_S
+    rig.clock.advance(4_990)
+    assert worker._poll_timeout_s() == 0.01
+    rig.clock.advance(10)
+    assert worker._poll_timeout_s() == POLL_TIMEOUT_MIN_S
+
+    await worker._ticker.tick(worker._working(), now_ms=rig.clock.now_ms())
+
+    assert worker._poll_timeout_s() == POLL_TIMEOUT_S
+    gate.go.set()
+    await rig.pass_time(0)
