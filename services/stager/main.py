@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -34,8 +35,7 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
     """
     lifecycles = load_lifecycles(settings)
     topics = Topics(settings.topic_prefix, settings.partitions)
-    listener = bind(settings.host, settings.stager_port)
-    async with _made_store(settings, clock) as store:
+    async with _listener(settings) as listener, _made_store(settings, clock) as store:
         worker = Worker(
             log=log, store=store, topics=topics, rules=compile_rules(lifecycles),
             segments=frozenset(lifecycle.name for lifecycle in lifecycles if lifecycle.segment),
@@ -66,6 +66,13 @@ def load_lifecycles(settings: StagerSettings) -> Sequence[Lifecycle]:
     if not loaded.lifecycles:
         raise Refused(f"STAGELINE_LIFECYCLES: no lifecycle in {', '.join(map(str, settings.lifecycles))}")
     return loaded.lifecycles
+
+
+@asynccontextmanager
+async def _listener(settings: StagerSettings) -> AsyncGenerator[socket.socket, None]:
+    """Bound before anything is touched, and closed also when nothing was ever served on it."""
+    with bind(settings.host, settings.stager_port) as listener:
+        yield listener
 
 
 @asynccontextmanager
