@@ -29,11 +29,6 @@ class Topics:
         """Compacted: each customer's current stage, keyed `lifecycle/customer`."""
         return f"{self.prefix}.stages"
 
-    @property
-    def quarantine(self) -> str:
-        """Records that cannot be used, with the reason in a header."""
-        return f"{self.prefix}.quarantine"
-
     def all(self) -> list[Topic]:
         """Every topic as `Log.ensure` wants it.
 
@@ -44,5 +39,4 @@ class Topics:
             Topic(self.events, self.partitions, codec="zstd"),
             Topic(self.transitions, self.partitions),
             Topic(self.stages, self.partitions, compacted=True),
-            Topic(self.quarantine, 1),
         ]

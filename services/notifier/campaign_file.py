@@ -31,7 +31,7 @@ _CAMPAIGN_KEYS = ("campaign", "on", "send", "too_old", "description")
 _TRIGGER_KEYS = ("lifecycle", "stage", "change", "nth")
 _STEP_KEYS = {ChannelName.CONSOLE: ("channel",), ChannelName.WEBHOOK: ("channel", "url")}
 _CHANGES_MEANT = {"entered": "moved", "moved_into": "moved", "exited": "left", "stayed": "lingered"}
-_NEIGHBOURS = ("lifecycle", "segment")  # what else may stand in the same file
+_NEIGHBOURS = ("lifecycle", "segment", "story")  # what else may stand in the same file
 
 
 @dataclass(frozen=True, slots=True)

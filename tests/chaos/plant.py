@@ -28,11 +28,13 @@ def plant_settings(folder: Path, *, log: str, database: str) -> dict[str, str]:
         "STAGELINE_WRITE_KEYS": f"chaos:{WRITE_KEY}",
         "STAGELINE_SESSION_TIMEOUT_S": "4",
         "STAGELINE_LOG_LEVEL": "info",
+        # Small batches keep the stagers busy, so that most kills and pauses hit a batch under way, not a quiet moment.
+        "STAGELINE_BATCH_RECORDS_MAX": "60",
     }
 
 
 async def wait_until_caught_up(stager: Service, notifier: Service, *, all_services: Sequence[Service]) -> None:
-    """Return when nothing is unread, due, unpublished, undecided or unsent, twice in a row."""
+    """Return when nothing is unread, due now or later, unpublished, undecided or unsent, twice in a row."""
     deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
     quiet = 0
     while quiet < 2:

@@ -76,15 +76,17 @@ async def test_nothing_is_lost_or_doubled_on_the_embedded_pair(tmp_path: Path) -
     path, address = tmp_path / "log.db", f"sqlite+aiosqlite:///{tmp_path / 'tables.db'}"
     await migrate_tables(address)
     settings = plant_settings(tmp_path, log=f"embedded:{path}", database=address)
-    names = ("ingest", "stager", "notifier")
-    ingest, stager, notifier = services = [
-        Service(name, port=port, settings=settings, output=tmp_path / f"{name}.txt")
-        for name, port in zip(names, free_ports(3), strict=True)
+    names = ("ingest", "stager", "stager", "notifier")
+    ingest, stager, other, notifier = services = [
+        Service(name, port=port, settings=settings, output=tmp_path / f"{name}-{port}.txt")
+        for name, port in zip(names, free_ports(4), strict=True)
     ]
     troubles = [(f"kill {service.name}", kill_and_restart(service)) for service in services]
-    troubles.append(("freeze stager", freeze_and_thaw(stager, frozen_s=5)))
-    monkey = Monkey(troubles, seconds=10, seed=SEED)
-    feeder = Feeder(ingest.address, WRITE_KEY, events=8_000, customers=1_000, seconds=10, seed=SEED)
+    troubles += [
+        (f"freeze {name}", freeze_and_thaw(each, frozen_s=6)) for name, each in (("one", stager), ("two", other))
+    ]
+    monkey = Monkey(troubles, seconds=15, seed=SEED)
+    feeder = Feeder(ingest.address, WRITE_KEY, events=12_000, customers=1_000, seconds=15, seed=SEED)
     try:
         await _run(services, feeder, monkey)
         await wait_until_caught_up(stager, notifier, all_services=services)
