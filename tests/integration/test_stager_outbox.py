@@ -10,6 +10,7 @@ import pytest
 from services.stager.publisher import Publisher
 from services.stager.store import Claim, FenceLost
 from shared.log import Entry
+from shared.transition import decode
 from tests.fakes.faulty import Faulty
 from tests.integration.stager_rig import Rig, rig_of
 
@@ -169,3 +170,26 @@ async def test_the_topics_tail_is_found_behind_what_somebody_else_wrote_there(sm
 
     values = [record.value for record in await rig.records(rig.topics.transitions)]
     assert values == [*bodies[:3], b"no transition", bodies[3]]
+
+
+async def test_a_published_record_says_what_it_is_and_which_trace_it_belongs_to(small_rig: Rig) -> None:
+    rig = small_rig
+    traced = Entry(None, rig.order("ann"), headers=[("traceparent", b"00-1-2-01")], partition=0)
+    await rig.log.append(rig.topics.events, [traced], timeout_s=5)
+    await rig.start()
+    await rig.until_folded()
+    await rig.pass_time(6_000)
+
+    entered, quiet, lingered = await rig.records(rig.topics.transitions)
+    assert {record.key for record in (entered, quiet, lingered)} == {b"ann"}
+    first = decode(entered.value)
+    assert dict(entered.headers) == {
+        "ce_id": first.id.encode(), "ce_source": b"/stageline/stager", "ce_type": b"stageline.transition.moved",
+        "ce_time": first.at.encode(), "ce_specversion": b"1.0", "content-type": b"application/json",
+        "traceparent": b"00-1-2-01",
+    }  # fmt: skip
+    assert [dict(each.headers)["ce_type"] for each in (quiet, lingered)] == [
+        b"stageline.transition.moved",
+        b"stageline.transition.lingered",
+    ]
+    assert "traceparent" not in dict(quiet.headers)
