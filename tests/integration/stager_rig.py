@@ -207,6 +207,11 @@ class Rig:
             assert asyncio.get_running_loop().time() < deadline, f"never: {what}"
             await asyncio.sleep(POLL_S)  # neither log nor database has a way to tell us
 
+    async def turns(self, count: int = 3) -> None:
+        """Let a worker read some times more."""
+        reads = self.faults.calls.count("read")
+        await self.until(lambda: self.faults.calls.count("read") > reads + count, "some turns")
+
     async def until_folded(self) -> None:
         """Wait until everything in the log is folded, saved, published and remembered."""
 

@@ -88,6 +88,15 @@ async def test_progress_tells_what_is_unread_overdue_and_unpublished(rig: Rig) -
     assert await _progress(rig, run) == {"behind": 0, "overdue": 0, "unpublished": 0, "transitions": 10}
 
 
+async def test_partitions_that_were_never_claimed_are_behind_by_all_they_hold(small_rig: Rig) -> None:
+    rig = small_rig
+    gate = rig.faults.hold("claim")
+    run = await rig.start()
+    await gate.until_reached()
+    await rig.send(rig.order("ann"), rig.order("bob"), partition=1)
+    assert await _progress(rig, run) == {"behind": 2, "overdue": 0, "unpublished": 0, "transitions": 0}
+
+
 async def _progress(rig: Rig, run: Run) -> dict[str, Any]:
     async with asking(rig, run) as http:
         answer = (await http.get("/progress")).json()

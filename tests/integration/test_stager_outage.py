@@ -81,6 +81,21 @@ def _is_called(call: str) -> bool:
     return call not in ("ends stageline.events", "fetch stageline.events")
 
 
+async def test_a_failure_waits_for_what_is_in_flight_so_that_no_claim_of_ours_voids_it(rig: Rig) -> None:
+    gate = rig.faults.hold("save")
+    await rig.start()
+    await rig.send(rig.order("ann"))
+    await gate.until_reached()
+    rig.faults.fail("load")
+    await rig.send(rig.order("bob"))
+    await rig.until(lambda: rig.faults.left("load") == 0, "failed")
+    gate.go.set()
+    await rig.until_folded()
+
+    assert rig.faults.calls.count("save") == 2
+    assert await rig.check() == 2
+
+
 @pytest.mark.parametrize("call", ["append stageline.events", "due"])
 async def test_a_failure_at_a_tick_delays_the_silence_and_changes_nothing_else(any_rig: Rig, call: str) -> None:
     rig = any_rig

@@ -98,6 +98,19 @@ async def _order_in_both(rig: Rig, numbers: Iterable[int]) -> None:
         await rig.send(rig.order(f"b{number}"), partition=1)
 
 
+async def test_a_partition_that_the_group_gives_again_is_doubted_no_longer(rig: Rig) -> None:
+    run = await rig.start(limits=DOUBTFUL)
+    await _claimed(rig)
+    await rig.store.claim([0])
+    await rig.send(rig.order("ann"))
+    await rig.until(lambda: run.worker.not_ready == "partitions [0] are not claimed yet", "doubted")
+
+    rig.faults.answer("read", Arrival(lost=frozenset({0}), gained=frozenset({0})))
+
+    await rig.until_folded()
+    assert await rig.check() == 1
+
+
 async def test_a_lost_partition_is_dropped_silently_with_what_it_had_not_saved(rig: Rig) -> None:
     run = await rig.start()
     await rig.send(rig.order("ann"))

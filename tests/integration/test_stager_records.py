@@ -13,7 +13,7 @@ import pytest
 from services.stager.owned import BAD_RECORDS_MAX
 from services.stager.worker import POLL_TIMEOUT_S
 from shared.errors import Refused
-from shared.log import Topic
+from shared.log import Arrival, Topic
 from tests.fakes.faulty import Gate
 from tests.integration.stager_rig import Rig, rig_of
 
@@ -120,6 +120,21 @@ async def test_a_partition_of_nothing_but_rubbish_stops_loudly_and_the_others_go
     assert run.worker.not_ready == "partitions [0] stopped: nearly every record is unusable, see the quarantine"
     assert await rig.ticks(0) == []  # it would be read by nobody
     assert run.worker._poll_timeout_s() == POLL_TIMEOUT_S  # nobody is to be woken for it either
+
+
+async def test_a_stopped_partition_stays_stopped_after_an_outage_and_begins_anew_with_another_owner(rig: Rig) -> None:
+    run = await rig.start()
+    await rig.send(*[b"?"] * BAD_RECORDS_MAX)
+    await rig.until(lambda: run.worker.not_ready is not None and "stopped" in run.worker.not_ready, "stopped")
+    await rig.send(rig.order("ann"))
+    rig.faults.fail("save")
+    await rig.send(rig.order("bob"), partition=1)
+    await rig.until(lambda: rig.published(1), "over")
+    await rig.turns()
+    assert await rig.stored(0) == []
+
+    rig.faults.answer("read", Arrival(lost=frozenset({0}), gained=frozenset({0})))
+    await rig.until(lambda: rig.published(0), "begun anew")
 
 
 async def _is_quiet(rig: Rig, key: str) -> bool:

@@ -110,6 +110,11 @@ def test_a_batch_says_where_it_began_and_where_it_ends() -> None:
     assert taken(owned, record(10)).batch.was_offset == 10
 
 
+def test_the_partitions_clock_never_goes_back() -> None:
+    owned = owner(position=Position(offset=4, clock_ms=NOW_MS + 9))
+    assert taken(owned, record(4, at_ms=NOW_MS)).batch.position.clock_ms == NOW_MS + 9
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
