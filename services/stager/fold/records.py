@@ -45,5 +45,5 @@ def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
         return NO_MEMBERS
     try:
         return _decode_members(raw) or NO_MEMBERS  # null is none, also with a space before it
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{field} is no JSON object: {error}") from error
