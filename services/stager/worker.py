@@ -94,9 +94,8 @@ class Worker:
         arrival = await self._reader.read(records_max=self._settings.batch_records_max, timeout_s=timeout_s)
         self._note_ownership(arrival)
         if arrival.lost:
-            await (
-                settler.settled()
-            )  # before we claim anew what may have come back: a claim would void what is in flight
+            # Before we claim anew what may have come back: a claim would void what is in flight.
+            await settler.settled()
         await settler.notice()  # nothing may arrive for long, and what failed is to be done again soon
         has_claimed = await self._claim()
         for stretch in stretches({n: records for n, records in arrival.records.items() if n in self._owned}):
