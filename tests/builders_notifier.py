@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import msgspec
 
-from services.notifier.campaign import Campaign, Change, ConsoleStep, Trigger
+from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.delivery import ChannelName, Decision, Delivery
 from services.notifier.plan import plan
+from services.notifier.step import ConsoleStep
 from shared.clock import rfc3339
 from shared.transition import TimeCause, Transition, encode
 

@@ -11,7 +11,7 @@ import structlog
 
 from services.notifier import metrics
 from services.notifier.api import Progress, make_app
-from services.notifier.campaign import Campaign, WebhookStep
+from services.notifier.campaign import Campaign
 from services.notifier.campaign_file import load_paths
 from services.notifier.channel import Channel
 from services.notifier.channel_console import ConsoleChannel
@@ -21,6 +21,7 @@ from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
+from services.notifier.step import WebhookStep
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
 from shared.database import make_engine

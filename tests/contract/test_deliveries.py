@@ -11,11 +11,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from services.notifier.campaign import ConsoleStep, WebhookStep
 from services.notifier.deliveries import Claim, FenceLost, OutcomeCount, PartitionDecisions, Position
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
 from services.notifier.plan import plan
+from services.notifier.step import ConsoleStep, WebhookStep
 from services.notifier.tables import metadata
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable

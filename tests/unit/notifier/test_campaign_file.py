@@ -7,8 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from services.notifier.campaign import Campaign, Change, ConsoleStep, Trigger, WebhookStep
+from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.campaign_file import Loaded, check_against, load_paths, load_text
+from services.notifier.step import ConsoleStep, WebhookStep
 from shared.clock import HOUR_MS
 
 WHOLE = """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.campaign import Change, ConsoleStep, WebhookStep
+from services.notifier.campaign import Change
 from services.notifier.delivery import ChannelName, Outcome
 from services.notifier.plan import plan
+from services.notifier.step import ConsoleStep, WebhookStep
 from shared.clock import HOUR_MS
 from shared.errors import Malformed
 from tests.builders_notifier import NOW_MS, a_campaign, a_lingering, a_transition
