@@ -42,7 +42,21 @@ class Rejected:
     reason: str
 
 
-Answer: TypeAlias = Sent | Failed | Rejected
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Never, and nothing else to this target either: the receiver wants no more (HTTP 410)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoAddress:
+    """The customer cannot be reached by this channel: nothing is known of where."""
+
+    reason: str
+
+
+Answer: TypeAlias = Sent | Failed | Rejected | Gone | NoAddress
 
 
 class Channel(Protocol):

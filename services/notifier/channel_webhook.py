@@ -12,14 +12,14 @@ import aiohttp
 import msgspec
 from standardwebhooks import Webhook
 
-from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected, Sent
+from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Gone, Rejected, Sent
 from services.notifier.delivery import Delivery
 from services.notifier.public_address import AddressRefused, public_socket
 from shared.clock import SECOND_MS, to_ms
 
 CONNECTIONS_MAX = 200  # over all receivers: as many as the sender runs attempts at once
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
-GONE = 410
+STATUS_GONE = 410
 
 
 class WebhookChannel:
@@ -102,8 +102,8 @@ def _body(delivery: Delivery) -> str:
 def _answer(status: int, retry_after: str | None, *, now_ms: int) -> Answer:
     if 200 <= status < 300:
         return Sent(f"status {status}")
-    if status == GONE:
-        return Rejected("status 410: the receiver wants no more")
+    if status == STATUS_GONE:
+        return Gone("status 410: the receiver wants no more")
     # Everything else may be mended at the other end (a wrong path or key too), so Standard Webhooks retries it.
     return Failed(f"status {status}", _retry_after_ms(retry_after, now_ms=now_ms))
 

@@ -12,13 +12,16 @@ import structlog
 from services.notifier import metrics
 from services.notifier.api import Progress, make_app
 from services.notifier.campaign import Campaign
-from services.notifier.campaign_file import load_paths
+from services.notifier.campaign_file import Rules, load_paths
 from services.notifier.channel import Channel
 from services.notifier.channel_console import ConsoleChannel
 from services.notifier.channel_webhook import WebhookChannel
+from services.notifier.customers import Customers
+from services.notifier.customers_sql import SqlCustomers
 from services.notifier.deliveries import Deliveries
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName
+from services.notifier.gate import Gate
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.step import WebhookStep
@@ -44,21 +47,26 @@ async def serve(
     clock: Clock | None = None,
     deliveries: Deliveries | None = None,
     channels: Mapping[ChannelName, Channel] | None = None,
+    customers: Customers | None = None,
+    rules: Rules,
     listener: socket.socket | None = None,
 ) -> None:
     """Read, decide and send until `stop`, then drain. `log` is open, and stays so; the rest is opened and closed here.
 
-    What is not given is made from the settings. Errors: Refused when settings, campaigns or tables are not right.
+    What is not given is made from the settings. `rules` is how campaigns are read.
+    Errors: Refused when settings, campaigns or tables are not right.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         socket_of_http = listener or bind(settings.host, settings.notifier_port)
         stack.callback(socket_of_http.close)
-        campaigns = load_campaigns(settings)
+        campaigns = load_campaigns(settings, rules)
         channels = make_channels(settings) if channels is None else channels
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
-        service = _Service(settings, log, deliveries, channels, campaigns, clock)
+        customers = customers or SqlCustomers(make_engine(settings.database))
+        stack.push_async_callback(customers.close)
+        service = _Service(settings, log, deliveries, customers, channels, campaigns, clock)
         app = make_app(
             deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress
         )
@@ -71,9 +79,9 @@ async def serve(
                 http_stop.set()  # last: whoever watches the drain can still ask
 
 
-def load_campaigns(settings: NotifierSettings) -> Sequence[Campaign]:
+def load_campaigns(settings: NotifierSettings, rules: Rules) -> Sequence[Campaign]:
     """The campaigns of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = load_paths(settings.campaigns)
+    loaded = load_paths(settings.campaigns, rules)
     for fault in loaded.faults:
         if fault.severity == "warning":
             _log.warning("campaign file", fault=fault.render())
@@ -102,6 +110,7 @@ class _Service:
         settings: NotifierSettings,
         log: Log,
         deliveries: Deliveries,
+        customers: Customers,
         channels: Mapping[ChannelName, Channel],
         campaigns: Sequence[Campaign],
         clock: Clock,
@@ -109,10 +118,12 @@ class _Service:
         self._topics = Topics(settings.topic_prefix, settings.partitions)
         self._log = log
         self._deliveries = deliveries
+        self._customers = customers
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
         self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, on_news=self._wake_senders)
-        self._senders = [Sender(deliveries, name, channel, clock=clock) for name, channel in channels.items()]
+        gate = Gate(deliveries, customers, {campaign.name: campaign for campaign in campaigns}, clock=clock)
+        self._senders = [Sender(deliveries, gate, name, channel, clock=clock) for name, channel in channels.items()]
         self._is_open = False
 
     def is_ready(self) -> str | None:
@@ -152,6 +163,7 @@ class _Service:
 
     async def _open(self, stop: asyncio.Event) -> None:
         await until_available(self._deliveries.open, stop, what="the database")
+        await until_available(self._customers.open, stop, what="the database")
         await until_available(lambda: self._log.ensure(self._topics.all()), stop, what="the log")
         self._is_open = not stop.is_set()
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from standardwebhooks import Webhook
 
-from services.notifier.channel import Failed, Rejected, Sent
+from services.notifier.channel import Failed, Gone, Rejected, Sent
 from services.notifier.channel_webhook import WebhookChannel
 from services.notifier.delivery import ChannelName, Delivery
 from services.notifier.public_address import is_public
@@ -79,7 +79,7 @@ async def test_every_other_status_is_tried_again(channel: WebhookChannel, receiv
 
 async def test_gone_is_final(channel: WebhookChannel, receiver: Receiver):
     receiver.answers.append((410, {}))
-    assert isinstance(await channel.send(to(receiver.url), now_ms=NOW_MS), Rejected)
+    assert isinstance(await channel.send(to(receiver.url), now_ms=NOW_MS), Gone)
 
 
 @pytest.mark.parametrize(
