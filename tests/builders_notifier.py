@@ -12,7 +12,7 @@ from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.campaign_file import Rules
 from services.notifier.delivery import ChannelName, Decision, Delivery
 from services.notifier.plan import plan
-from services.notifier.step import ConsoleStep
+from services.notifier.step import ConsoleStep, Step, WebhookStep
 from services.stager.condition import compile_condition
 from shared.clock import rfc3339
 from shared.transition import TimeCause, Transition, encode
@@ -39,6 +39,11 @@ def a_campaign(name: str = "win-back", *, change: Change = Change.MOVED, **given
     """Writes a line when somebody moves into `at_risk` of `shop`."""
     trigger = given.pop("trigger", None) or Trigger("shop", "at_risk", change, given.pop("nth", None))
     return Campaign(name, **{"trigger": trigger, "steps": (ConsoleStep(),), **given})
+
+
+def a_step(channel: str = "console", target: str = "") -> Step:
+    """A step of a channel."""
+    return WebhookStep(target) if channel == "webhook" else ConsoleStep()
 
 
 def a_decision(campaign: Campaign | None = None, *, now_ms: int = NOW_MS, **transition: Any) -> Decision:
