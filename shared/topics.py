@@ -30,6 +30,11 @@ class Topics:
         return f"{self.prefix}.stages"
 
     @property
+    def messages(self) -> str:
+        """What campaigns send by the Kafka channel, keyed by customer."""
+        return f"{self.prefix}.messages"
+
+    @property
     def quarantine(self) -> str:
         """Records that cannot be used, with the reason in a header."""
         return f"{self.prefix}.quarantine"
@@ -40,5 +45,6 @@ class Topics:
             Topic(self.events, self.partitions, codec="zstd"),
             Topic(self.transitions, self.partitions),
             Topic(self.stages, self.partitions, compacted=True),
+            Topic(self.messages, self.partitions),
             Topic(self.quarantine, 1),
         ]

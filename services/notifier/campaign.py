@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
+from services.notifier.step import Step
 from shared.clock import HOUR_MS
 
 TOO_OLD_MS = 72 * HOUR_MS  # a weekend with a dead notifier is still answered; older news would surprise people
@@ -30,21 +30,6 @@ class Trigger:
     stage: str
     change: Change
     nth: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleStep:
-    """A line on the standard output."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookStep:
-    """A signed POST; `url` is absolute, http or https (whether http may be used is the channel's to say)."""
-
-    url: str
-
-
-Step: TypeAlias = ConsoleStep | WebhookStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,7 @@ def _delivery(row: Row[Any]) -> Delivery:
     return Delivery(
         id=row.id,
         campaign=row.campaign,
+        step=row.step,
         channel=ChannelName(row.channel),
         target=row.target,
         transition=decode(row.body),

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NewType
 from uuid import UUID
 
 from shared.transition import Transition
 
 
-class ChannelName(StrEnum):
-    """The ways a message can go."""
-
-    CONSOLE = "console"
-    WEBHOOK = "webhook"
+ChannelName = NewType("ChannelName", str)
+"""A way for messages to go: the names of `channels.py`."""
 
 
 class Outcome(StrEnum):
@@ -57,6 +55,7 @@ class Delivery:
 
     id: UUID
     campaign: str
+    step: int
     channel: ChannelName
     target: str
     transition: Transition

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from services.notifier.campaign import Campaign, Change, ConsoleStep, Step, Trigger, WebhookStep
-from services.notifier.delivery import ChannelName, Decision, Outcome
+from services.notifier.campaign import Campaign, Change, Trigger
+from services.notifier.delivery import Decision, Outcome
 from shared.clock import rfc3339, to_ms
 from shared.errors import Malformed
 from shared.transition import Transition
@@ -61,8 +61,8 @@ def _decisions(campaign: Campaign, transition: Transition, *, at_ms: int, now_ms
             id=delivery_id(transition, campaign.name, number),
             campaign=campaign.name,
             step=number,
-            channel=_channel(step),
-            target=_target(step),
+            channel=step.channel,
+            target=step.target,
             transition=transition,
             outcome=outcome,
             reason=reason,
@@ -79,22 +79,6 @@ def _verdict(campaign: Campaign, transition: Transition, *, at_ms: int, now_ms: 
     if now_ms - at_ms > campaign.too_old_ms:
         return Outcome.TOO_OLD, f"it happened at {transition.at} and was read at {rfc3339(now_ms)}"
     return Outcome.PENDING, ""
-
-
-def _channel(step: Step) -> ChannelName:
-    match step:
-        case ConsoleStep():
-            return ChannelName.CONSOLE
-        case WebhookStep():
-            return ChannelName.WEBHOOK
-
-
-def _target(step: Step) -> str:
-    match step:
-        case ConsoleStep():
-            return ""
-        case WebhookStep(url):
-            return url
 
 
 def _instant(text: str) -> int:
