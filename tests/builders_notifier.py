@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import msgspec
 
-from services.notifier.campaign import Campaign, Change, ConsoleStep, Trigger
+from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.delivery import ChannelName, Decision, Delivery
+from services.notifier.message import Message
 from services.notifier.plan import plan
+from services.notifier.step import Step
 from shared.clock import rfc3339
 from shared.transition import TimeCause, Transition, encode
 
@@ -35,7 +37,7 @@ def a_lingering(**given: Any) -> Transition:
 def a_campaign(name: str = "win-back", *, change: Change = Change.MOVED, **given: Any) -> Campaign:
     """Writes a line when somebody moves into `at_risk` of `shop`."""
     trigger = Trigger("shop", "at_risk", change, given.pop("nth", None))
-    return Campaign(name, **{"trigger": trigger, "steps": (ConsoleStep(),), **given})
+    return Campaign(name, **{"trigger": trigger, "steps": (Step(ChannelName("console")),), **given})
 
 
 def a_decision(campaign: Campaign | None = None, *, now_ms: int = NOW_MS, **transition: Any) -> Decision:
@@ -45,11 +47,29 @@ def a_decision(campaign: Campaign | None = None, *, now_ms: int = NOW_MS, **tran
     return decision
 
 
-def a_delivery(*, channel: ChannelName = ChannelName.CONSOLE, target: str = "", attempt: int = 1) -> Delivery:
+def a_delivery(*, channel: str = "console", target: str = "", attempt: int = 1) -> Delivery:
     """A taken delivery of `win-back` to `ann`."""
     return Delivery(
-        id=uuid4(), campaign="win-back", channel=channel, target=target, transition=a_transition(), attempt=attempt
+        id=uuid4(),
+        campaign="win-back",
+        step=1,
+        channel=ChannelName(channel),
+        target=target,
+        transition=a_transition(),
+        attempt=attempt,
     )
+
+
+def a_message(channel: str = "console", **given: Any) -> Message:
+    """A message of `win-back` about `ann`, without templates."""
+    usual: dict[str, Any] = {
+        "id": uuid4(),
+        "campaign": "win-back",
+        "channel": ChannelName(channel),
+        "target": "",
+        "transition": a_transition(),
+    }
+    return Message(**{**usual, **given})
 
 
 @dataclass(frozen=True)

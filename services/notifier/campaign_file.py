@@ -10,7 +10,7 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.notifier.campaign import TOO_OLD_MS, Campaign, Change, ConsoleStep, Step, Trigger, WebhookStep
+from services.notifier.campaign import TOO_OLD_MS, Campaign, Change, Trigger
 from services.notifier.campaign_fields import (
     check_keys,
     read_choice,
@@ -18,10 +18,10 @@ from services.notifier.campaign_fields import (
     read_duration_ms,
     read_name,
     read_text,
-    read_url,
     require,
 )
-from services.notifier.delivery import ChannelName
+from services.notifier.step import Step
+from services.notifier.step_fields import read_step
 from shared import document_reader
 from shared.document import Fault, Faults, Listing, Mapping, Node, nearest
 
@@ -29,7 +29,6 @@ STEPS_MAX = 20  # each answers every transition of the campaign
 
 _CAMPAIGN_KEYS = ("campaign", "on", "send", "too_old", "description")
 _TRIGGER_KEYS = ("lifecycle", "stage", "change", "nth")
-_STEP_KEYS = {ChannelName.CONSOLE: ("channel",), ChannelName.WEBHOOK: ("channel", "url")}
 _CHANGES_MEANT = {"entered": "moved", "moved_into": "moved", "exited": "left", "stayed": "lingered"}
 _NEIGHBOURS = ("lifecycle", "segment")  # what else may stand in the same file
 
@@ -152,23 +151,6 @@ def _read_steps(node: Node | None, faults: Faults) -> tuple[Step, ...] | None:
     if not isinstance(node, Listing) or not 1 <= len(node.items) <= STEPS_MAX:
         faults.add(node, f"`send` is a list of 1 to {STEPS_MAX} steps such as `- channel: console`")
         return None
-    steps = [_read_step(item, faults) for item in node.items]
+    steps = [read_step(item, faults) for item in node.items]
     whole = tuple(step for step in steps if step is not None)
     return whole if len(whole) == len(steps) else None
-
-
-def _read_step(node: Node, faults: Faults) -> Step | None:
-    if not isinstance(node, Mapping):
-        faults.add(node, "a step is a mapping such as `channel: console`")
-        return None
-    word = read_choice(require(node, "channel", faults, of="a step"), [*map(str, ChannelName)], faults, of="`channel`")
-    if word is None:
-        return None
-    channel = ChannelName(word)
-    check_keys(node, _STEP_KEYS[channel], faults, of=f"a {channel} step")
-    match channel:
-        case ChannelName.CONSOLE:
-            return ConsoleStep()
-        case ChannelName.WEBHOOK:
-            url = read_url(require(node, "url", faults, of="a webhook step"), faults, of="`url`")
-            return None if url is None else WebhookStep(url)

@@ -25,7 +25,7 @@ def write_stdout(line: str) -> None:
 
 
 class ConsoleChannel:
-    """Writes `{"delivery", "campaign", "sent_at", "transition"}`, one object a line; `text` too where the step has it."""
+    """Writes `{"delivery", "campaign", "sent_at", "transition"}`, an object a line; and `text` if there is any."""
 
     def __init__(self, write: Write = write_stdout) -> None:
         self._write = write

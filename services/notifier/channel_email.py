@@ -128,13 +128,17 @@ class EmailChannel:
             connection = await self._take()
             try:
                 yield connection
-            except aiosmtplib.SMTPResponseException | aiosmtplib.SMTPRecipientsRefused:  # noqa: B030
+            except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
+                self._keep(connection)  # a clear answer about one mail; the next may be welcome
                 raise
             except BaseException:
                 connection.client.close()
                 raise
-            connection.used_s = time.monotonic()
-            self._idle.append(connection)
+            self._keep(connection)
+
+    def _keep(self, connection: _Connection) -> None:
+        connection.used_s = time.monotonic()
+        self._idle.append(connection)
 
     async def _take(self) -> _Connection:
         while self._idle:

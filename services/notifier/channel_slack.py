@@ -1,6 +1,7 @@
 """The Slack channel: one line of text to an incoming webhook (api.slack.com/messaging/webhooks).
 
-Slack has no idempotency key: a crash between the answer and its row can show a line twice.
+Slack knows no idempotency key, so a crash between its answer and our row can show a line twice; the id goes along in
+a header for those who speak Slack's format and do look.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class SlackChannel:
         if not url:
             return Rejected(f"no place to send to: give the step a `url`, or set {PREFIX}SLACK_URL")
         body = msgspec.json.encode({"text": message.parts["text"][:TEXT_CHARACTERS_MAX]})
-        reply = await self._poster.post(url, body, {"content-type": "application/json"}, now_ms=now_ms)
+        headers = {"content-type": "application/json", "webhook-id": str(message.id)}
+        reply = await self._poster.post(url, body, headers, now_ms=now_ms)
         return _answer(reply) if isinstance(reply, Reply) else reply
 
 

@@ -65,9 +65,7 @@ class WebhookChannel:
 def _body(message: Message) -> str:
     data = message.transition
     own = message.parts.get("body")
-    return own or msgspec.json.encode(
-        {"type": "customer.stage_changed", "timestamp": data.at, "data": data}
-    ).decode()
+    return own or msgspec.json.encode({"type": "customer.stage_changed", "timestamp": data.at, "data": data}).decode()
 
 
 def _answer(reply: Reply) -> Answer:

@@ -45,14 +45,10 @@ def compose(
     )  # fmt: skip
 
 
-def namespace(
-    transition: Transition, *, campaign: str, traits: Mapping[str, object], link: str
-) -> dict[str, object]:
+def namespace(transition: Transition, *, campaign: str, traits: Mapping[str, object], link: str) -> dict[str, object]:
     """What a template can name (`template.NAMESPACE`). What a customer does not have is absent, never null."""
     carried = {} if transition.carried is msgspec.UNSET else transition.carried
-    metrics = {
-        name: value for name, value in carried.items() if value is not None and not name.startswith(TRAITS)
-    }
+    metrics = {name: value for name, value in carried.items() if value is not None and not name.startswith(TRAITS)}
     values: dict[str, object] = {
         "customer": {"id": transition.customer, "traits": traits},
         "traits": traits,

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from shared.transition import Transition
 
-
 ChannelName = NewType("ChannelName", str)
 """A way for messages to go: the names of `channels.py`."""
 

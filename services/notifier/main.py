@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
 
 from services.notifier import metrics
 from services.notifier.api import Progress, make_app
-from services.notifier.campaign import Campaign, WebhookStep
+from services.notifier.campaign import Campaign
 from services.notifier.campaign_file import load_paths
 from services.notifier.channel import Channel
-from services.notifier.channel_console import ConsoleChannel
-from services.notifier.channel_webhook import WebhookChannel
+from services.notifier.channel_kind import Surroundings
+from services.notifier.channels import make_channels, missing_settings
 from services.notifier.deliveries import Deliveries
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName
@@ -54,7 +54,9 @@ async def serve(
         socket_of_http = listener or bind(settings.host, settings.notifier_port)
         stack.callback(socket_of_http.close)
         campaigns = load_campaigns(settings)
-        channels = make_channels(settings) if channels is None else channels
+        around = Surroundings(settings, log, Topics(settings.topic_prefix, settings.partitions))
+        channels = make_channels(around) if channels is None else channels
+        check_channels(campaigns, channels)
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
         service = _Service(settings, log, deliveries, channels, campaigns, clock)
@@ -77,20 +79,16 @@ def load_campaigns(settings: NotifierSettings) -> Sequence[Campaign]:
         if fault.severity == "warning":
             _log.warning("campaign file", fault=fault.render())
     wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
-    if any(isinstance(step, WebhookStep) for one in loaded.campaigns for step in one.steps):
-        wrong += [] if settings.webhook_secrets else ["a campaign sends webhooks: set STAGELINE_WEBHOOK_SECRET"]
     if wrong:
         raise Refused("\n".join(wrong))
     return loaded.campaigns
 
 
-def make_channels(settings: NotifierSettings) -> dict[ChannelName, Channel]:
-    """The channels that these settings make possible: webhooks only where there is a secret to sign them."""
-    channels: dict[ChannelName, Channel] = {ChannelName.CONSOLE: ConsoleChannel()}
-    if settings.webhook_secrets:
-        allow_private = settings.webhook_allow_private
-        channels[ChannelName.WEBHOOK] = WebhookChannel(settings.webhook_secrets, allow_private=allow_private)
-    return channels
+def check_channels(campaigns: Iterable[Campaign], channels: Collection[ChannelName]) -> None:
+    """Errors: Refused when a step needs a channel that these settings do not make possible."""
+    missing = missing_settings((step for one in campaigns for step in one.steps), channels)
+    if missing:
+        raise Refused("\n".join(missing))
 
 
 class _Service:
@@ -111,7 +109,11 @@ class _Service:
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
         self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, on_news=self._wake_senders)
-        self._senders = [Sender(deliveries, name, channel, clock=clock) for name, channel in channels.items()]
+        steps, links = {one.name: one.steps for one in campaigns}, settings.unsubscribe_links
+        self._senders = [
+            Sender(deliveries, name, channel, steps=steps, links=links, clock=clock)
+            for name, channel in channels.items()
+        ]
         self._is_open = False
 
     def is_ready(self) -> str | None:

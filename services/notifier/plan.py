@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.delivery import Decision, Outcome
+from services.notifier.step import channel_of, target_of
 from shared.clock import rfc3339, to_ms
 from shared.errors import Malformed
 from shared.transition import Transition
@@ -61,8 +62,8 @@ def _decisions(campaign: Campaign, transition: Transition, *, at_ms: int, now_ms
             id=delivery_id(transition, campaign.name, number),
             campaign=campaign.name,
             step=number,
-            channel=step.channel,
-            target=step.target,
+            channel=channel_of(step),
+            target=target_of(step),
             transition=transition,
             outcome=outcome,
             reason=reason,

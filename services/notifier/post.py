@@ -57,7 +57,9 @@ class Poster:
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, now_ms: int) -> Reply | Failed | Rejected:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, now_ms: int
+    ) -> Reply | Failed | Rejected:
         """POST once. `now_ms` is what a `Retry-After` that is a date is measured from."""
         assert self._session is not None, "open the channel first"
         scheme = urlsplit(url).scheme

@@ -10,14 +10,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from services.notifier import metrics
-from services.notifier.channel import Answer, Channel, Failed, Rejected, Sent
+from services.notifier.channel import Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
+from services.notifier.compose import compose
 from services.notifier.deliveries import Deliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome, Result
+from services.notifier.message import Message
 from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
+from services.notifier.step import Step
+from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.clock import SECOND_MS, Clock
 from shared.errors import Unavailable
 from shared.waiting import wait_for
@@ -38,7 +43,18 @@ _log = structlog.get_logger()
 class Sender:
     """Sends the deliveries of one channel, so that a slow one costs the others nothing."""
 
-    def __init__(self, deliveries: Deliveries, name: ChannelName, channel: Channel, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        name: ChannelName,
+        channel: Channel,
+        *,
+        steps: Mapping[str, Sequence[Step]],
+        links: UnsubscribeLinks,
+        clock: Clock,
+    ) -> None:
+        self._steps = steps
+        self._links = links
         self._deliveries = deliveries
         self._name = name
         self._channel = channel
@@ -98,8 +114,14 @@ class Sender:
     async def _send(self, delivery: Delivery) -> Answer:
         if delivery.attempt > ATTEMPTS_MAX:
             return Rejected(f"given up: the last of {ATTEMPTS_MAX} attempts left no result")
+        steps = self._steps.get(delivery.campaign, ())
+        if not 1 <= delivery.step <= len(steps):
+            return Rejected("the campaign has no such step any more")
+        message = compose(delivery, steps[delivery.step - 1], traits={}, links=self._links)
+        if not isinstance(message, Message):
+            return message
         began = time.perf_counter()
-        answer = await self._channel.send(delivery, now_ms=self._clock.now_ms())
+        answer = await self._channel.send(message, now_ms=self._clock.now_ms())
         metrics.SEND_SECONDS.labels(self._name).observe(time.perf_counter() - began)
         return answer
 
@@ -139,7 +161,7 @@ def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float)
     match answer:
         case Sent(reason):
             outcome, due_ms = Outcome.SENT, None
-        case Rejected(reason):
+        case Rejected(reason) | Gone(reason) | NoAddress(reason):
             outcome, due_ms = Outcome.DEAD, None
         case Failed(reason, retry_after_ms):
             due_ms = next_attempt_ms(delivery.attempt, now_ms=now_ms, chance=chance, retry_after_ms=retry_after_ms)

@@ -28,7 +28,7 @@ def read_step(node: Node, faults: Faults) -> Step | None:
     if word is None:
         return None
     kind, found = names[word], Faults()
-    check_keys(node, _keys(kind), found, of=f"a {word} step")
+    check_keys(node, _keys(kind), found, of=_named(kind))
     target = _read_target(node, kind, found)
     parts = dict(_read_parts(node, kind, found))
     _check_required(node, kind, parts, found)
@@ -48,6 +48,10 @@ def unknown_metrics(step: Step, carried: Collection[str]) -> list[Fault]:
     return faults.in_order()
 
 
+def _named(kind: ChannelKind) -> str:
+    return f"{'an' if kind.name[0] in 'aeiou' else 'a'} {kind.name} step"
+
+
 def _keys(kind: ChannelKind) -> list[str]:
     own = [kind.target_key] if kind.target_key else []
     return [*EVERY_STEP, *own, *kind.parts, *(["template"] if kind.parts else [])]
@@ -58,7 +62,7 @@ def _read_target(node: Mapping, kind: ChannelKind, faults: Faults) -> str | None
         return ""
     given = node.get(kind.target_key)
     if given is None and kind.needs_target:
-        require(node, kind.target_key, faults, of=f"a {kind.name} step")
+        require(node, kind.target_key, faults, of=_named(kind))
         return None
     return kind.read_target(given, faults)
 
@@ -95,5 +99,4 @@ def _check_required(node: Mapping, kind: ChannelKind, parts: Collection[str], fa
         given = {key.value for key, _ in node.entries}
         if not given & {*names, "template"} and not set(names) & set(parts):
             listed = " or ".join(f"`{name}`" for name in (*names, "template"))
-            faults.add(at, f"a {kind.name} step needs {listed}")
-
+            faults.add(at, f"{_named(kind)} needs {listed}")

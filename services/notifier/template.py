@@ -153,7 +153,7 @@ def _unknown_names(places: list[tuple[Segments, int]]) -> Iterator[_Wrong]:
         if known and isinstance(part, str) and part not in known:
             message = f"`{root}` has no `{part}` in a template"
             suggestion = nearest(part, known)
-            yield offset, root, message, f"{root}.{suggestion}" if suggestion else None
+            yield offset, f"{root}.{part}", message, f"{root}.{suggestion}" if suggestion else None
 
 
 def _unknown_filters(filters: Mapping[str, Any]) -> Iterator[_Wrong]:

@@ -11,11 +11,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from services.notifier.campaign import ConsoleStep, WebhookStep
 from services.notifier.deliveries import Claim, FenceLost, OutcomeCount, PartitionDecisions, Position
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
 from services.notifier.plan import plan
+from services.notifier.step import Step
 from services.notifier.tables import metadata
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable
@@ -109,12 +109,12 @@ async def test_a_delivery_that_is_there_stays_as_it_is(deliveries: SqlDeliveries
 
 
 async def test_what_is_taken_is_what_was_decided(deliveries: SqlDeliveries) -> None:
-    campaign = a_campaign(steps=(WebhookStep("https://example.com/ü"),))
+    campaign = a_campaign(steps=(Step(ChannelName("webhook"), "https://example.com/ü"),))
     decision = a_decision(campaign, carried={"traits.name": "Zoë", "orders": 3}, customer="zoë")
     await keep(deliveries, decision)
     assert await take(deliveries) == [
         Delivery(
-            id=decision.id, campaign="win-back", channel=ChannelName.WEBHOOK, target="https://example.com/ü",
+            id=decision.id, campaign="win-back", channel=ChannelName("webhook"), target="https://example.com/ü",
             transition=decision.transition, attempt=1,
         )
     ]  # fmt: skip
@@ -131,14 +131,14 @@ async def test_a_taken_delivery_is_hidden_until_its_lease_ends(deliveries: SqlDe
 async def test_what_is_not_due_or_goes_by_other_channels_is_not_taken(deliveries: SqlDeliveries) -> None:
     await keep(deliveries, a_decision(), a_decision(historical=True))
     assert await take(deliveries, now_ms=NOW_MS - 1) == []
-    assert await deliveries.take([ChannelName.WEBHOOK], now_ms=NOW_MS, lease_ms=LEASE_MS, limit=10) == []
+    assert await deliveries.take([ChannelName("webhook")], now_ms=NOW_MS, lease_ms=LEASE_MS, limit=10) == []
     assert len(await take(deliveries)) == 1
 
 
 async def test_the_steps_of_a_campaign_and_the_transitions_of_a_partition_are_taken_in_order(
     deliveries: SqlDeliveries,
 ) -> None:
-    campaign = a_campaign(steps=(ConsoleStep(), ConsoleStep()))
+    campaign = a_campaign(steps=(Step(ChannelName("console")), Step(ChannelName("console"))))
     moves = [a_transition(id=str(uuid4()), seq=seq) for seq in (1, 2, 3)]
     decisions = [decision for move in moves for decision in plan([campaign], move, now_ms=NOW_MS)]
     await keep(deliveries, *reversed(decisions))

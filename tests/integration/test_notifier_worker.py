@@ -13,8 +13,10 @@ from services.notifier.channel import Answer
 from services.notifier.channel_console import ConsoleChannel
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName, Delivery, Result
+from services.notifier.delivery import ChannelName, Result
+from services.notifier.message import Message
 from services.notifier.sender import Sender
+from services.notifier.unsubscribe import UnsubscribeLinks
 from services.notifier.worker import Worker
 from shared.database import make_engine
 from shared.errors import Unavailable
@@ -39,6 +41,12 @@ async def reading(rig: Rig, deliveries: SqlDeliveries) -> AsyncIterator[Worker]:
         stop.set()
     await reader.close()
     await deliveries.close()
+
+
+def a_sender(rig: Rig, deliveries: SqlDeliveries, channel: ConsoleChannel) -> Sender:
+    """Sends the console deliveries of `win-back`."""
+    steps = {campaign.name: campaign.steps for campaign in [a_campaign()]}
+    return Sender(deliveries, ChannelName("console"), channel, steps=steps, links=UnsubscribeLinks(), clock=rig.clock)
 
 
 class TakenOver(SqlDeliveries):
@@ -101,7 +109,7 @@ async def decide_one(deliveries: SqlDeliveries) -> None:
 async def test_a_result_that_cannot_be_recorded_at_once_is_recorded_later_and_sent_once(rig: Rig) -> None:
     deliveries, stop = CannotRecordAtOnce(make_engine(rig.address)), asyncio.Event()
     await decide_one(deliveries)
-    sender = Sender(deliveries, ChannelName.CONSOLE, ConsoleChannel(rig.lines.append), clock=rig.clock)
+    sender = a_sender(rig, deliveries, ConsoleChannel(rig.lines.append))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sender.run(stop))
         await rig.settled("sent")
@@ -117,16 +125,16 @@ class StopsSoonAfter(ConsoleChannel):
         super().__init__(lines.append)
         self._stop = stop
 
-    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+    async def send(self, message: Message, *, now_ms: int) -> Answer:
         self._stop.set()
         await asyncio.sleep(0.1)
-        return await super().send(delivery, now_ms=now_ms)
+        return await super().send(message, now_ms=now_ms)
 
 
 async def test_what_is_under_way_when_stopping_is_finished_and_recorded(rig: Rig) -> None:
     deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
     await decide_one(deliveries)
-    sender = Sender(deliveries, ChannelName.CONSOLE, StopsSoonAfter(stop, rig.lines), clock=rig.clock)
+    sender = a_sender(rig, deliveries, StopsSoonAfter(stop, rig.lines))
     await sender.run(stop)
     await deliveries.close()
     assert [row.outcome for row in await rig.rows()] == ["sent"]

@@ -7,8 +7,10 @@ from textwrap import dedent
 
 import pytest
 
-from services.notifier.campaign import Campaign, Change, ConsoleStep, Trigger, WebhookStep
+from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.campaign_file import Loaded, check_against, load_paths, load_text
+from services.notifier.delivery import ChannelName
+from services.notifier.step import Step
 from shared.clock import HOUR_MS
 
 WHOLE = """
@@ -42,7 +44,7 @@ def test_a_whole_file_says_what_it_says():
         Campaign(
             "win-back",
             Trigger("shop", "at_risk", Change.LINGERED, 1),
-            (ConsoleStep(), WebhookStep("https://example.com/hook?x=1")),
+            (Step(ChannelName("console")), Step(ChannelName("webhook"), "https://example.com/hook?x=1")),
             too_old_ms=36 * HOUR_MS,
             description="Bring them back",
         ),

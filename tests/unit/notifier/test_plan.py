@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.campaign import Change, ConsoleStep, WebhookStep
+from services.notifier.campaign import Change
 from services.notifier.delivery import ChannelName, Outcome
 from services.notifier.plan import plan
+from services.notifier.step import Step
 from shared.clock import HOUR_MS
 from shared.errors import Malformed
 from tests.builders_notifier import NOW_MS, a_campaign, a_lingering, a_transition
@@ -44,12 +45,18 @@ def test_another_lifecycle_with_the_same_stage_is_not_answered():
 
 
 def test_each_step_becomes_a_delivery_of_its_channel():
-    campaign = a_campaign(steps=(ConsoleStep(), WebhookStep("https://example.com/a"), WebhookStep("https://b.example")))
+    campaign = a_campaign(
+        steps=(
+            Step(ChannelName("console")),
+            Step(ChannelName("webhook"), "https://example.com/a"),
+            Step(ChannelName("webhook"), "https://b.example"),
+        )
+    )
     decisions = plan([campaign], a_transition(), now_ms=NOW_MS)
     assert [(d.step, d.channel, d.target) for d in decisions] == [
-        (1, ChannelName.CONSOLE, ""),
-        (2, ChannelName.WEBHOOK, "https://example.com/a"),
-        (3, ChannelName.WEBHOOK, "https://b.example"),
+        (1, ChannelName("console"), ""),
+        (2, ChannelName("webhook"), "https://example.com/a"),
+        (3, ChannelName("webhook"), "https://b.example"),
     ]
     assert len({d.id for d in decisions}) == 3
 
