@@ -86,7 +86,8 @@ class SmtpSink:
 
 
 def _judge(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
-    return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
+    is_right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+    return AuthResult(success=is_right, handled=False)  # not handled: the server itself says 235 or 535
 
 
 def why_no_certificate() -> str | None:

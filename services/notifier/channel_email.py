@@ -152,7 +152,11 @@ class EmailChannel:
             start_tls=server.tls == "starttls", username=server.user or None, password=server.password or None,
             tls_context=server.context if server.tls != "none" else None,
         )  # fmt: skip
-        await client.connect()
+        try:
+            await client.connect()
+        except BaseException:
+            client.close()
+            raise
         return _Connection(client, used_s=time.monotonic())
 
 
