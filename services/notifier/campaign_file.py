@@ -30,7 +30,7 @@ STEPS_MAX = 20  # each answers every transition of the campaign
 _CAMPAIGN_KEYS = ("campaign", "on", "send", "too_old", "description")
 _TRIGGER_KEYS = ("lifecycle", "stage", "change", "nth")
 _CHANGES_MEANT = {"entered": "moved", "moved_into": "moved", "exited": "left", "stayed": "lingered"}
-_NEIGHBOURS = ("lifecycle", "segment")  # what else may stand in the same file
+_NEIGHBOURS = ("lifecycle", "segment", "subscription")  # what else may stand in the same file
 
 
 @dataclass(frozen=True, slots=True)

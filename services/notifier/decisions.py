@@ -13,6 +13,7 @@ from services.notifier.campaign import Campaign
 from services.notifier.deliveries import Claim, PartitionDecisions, Position
 from services.notifier.delivery import Decision
 from services.notifier.plan import plan
+from services.notifier.subscription import Subscription, plan_subscriptions
 from shared.errors import Malformed
 from shared.log import Record
 from shared.transition import Transition, decode
@@ -36,7 +37,13 @@ class PartitionDecided:
 
 
 def decide_partition(
-    partition: int, claim: Claim, records: Sequence[Record], campaigns: Sequence[Campaign], *, now_ms: int
+    partition: int,
+    claim: Claim,
+    records: Sequence[Record],
+    campaigns: Sequence[Campaign],
+    *,
+    subscriptions: Sequence[Subscription] = (),
+    now_ms: int,
 ) -> PartitionDecided:
     """Decide records of one partition, in offset order and at least one.
 
@@ -52,6 +59,7 @@ def decide_partition(
             if transition.seq <= seq:
                 continue
             decisions += plan(campaigns, transition, now_ms=now_ms)
+            decisions += plan_subscriptions(subscriptions, transition, now_ms=now_ms)
             seq = transition.seq
         except Malformed as error:
             skipped.append(Skipped(record.offset, str(error)))

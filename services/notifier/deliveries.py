@@ -114,6 +114,12 @@ class Deliveries(Protocol):
         Errors: FenceLost; Unavailable (it may have been kept all the same: claim again to see).
         """
 
+    async def add(self, decisions: Sequence[Decision]) -> int:
+        """Keep decisions made outside a partition's reading (a replay); how many were not there before."""
+
+    async def redrive(self, ids: Collection[UUID], *, now_ms: int) -> int:
+        """Make those whose outcome is final due again, as if they had never been tried; how many there were."""
+
     async def take(
         self, channels: Collection[ChannelName], *, now_ms: int, lease_ms: int, limit: int
     ) -> list[Delivery]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -77,6 +78,26 @@ class SqlDeliveries:
             rows = [_row(decision) for batch in batches for decision in batch.decisions]
             if rows:
                 await connection.execute(self._insert(deliveries).on_conflict_do_nothing(), rows)
+
+    async def add(self, decisions: Sequence[Decision]) -> int:
+        """Keep decisions made outside a partition's reading; how many were not there before."""
+        if not decisions:
+            return 0
+        statement = self._insert(deliveries).values([_row(decision) for decision in decisions])
+        async with translated(), self._engine.begin() as connection:
+            added = await connection.execute(statement.on_conflict_do_nothing().returning(deliveries.c.id))
+            return len(added.all())
+
+    async def redrive(self, ids: Collection[UUID], *, now_ms: int) -> int:
+        """Make those whose outcome is final due again; how many there were."""
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.id.in_(ids), deliveries.c.due_ms.is_(None))
+            .values(outcome=Outcome.PENDING, attempts=0, due_ms=now_ms)
+            .returning(deliveries.c.id)
+        )
+        async with translated(), self._engine.begin() as connection:
+            return len((await connection.execute(statement)).all()) if ids else 0
 
     async def take(
         self, channels: Collection[ChannelName], *, now_ms: int, lease_ms: int, limit: int

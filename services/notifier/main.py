@@ -6,10 +6,11 @@ import asyncio
 import socket
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from itertools import chain
 
 import structlog
 
-from services.notifier import metrics
+from services.notifier import metrics, subscription_file
 from services.notifier.api import Progress, make_app
 from services.notifier.campaign import Campaign
 from services.notifier.campaign_file import load_paths
@@ -21,6 +22,8 @@ from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
+from services.notifier.step import Step
+from services.notifier.subscription import Subscription
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
 from shared.database import make_engine
@@ -53,13 +56,15 @@ async def serve(
     async with AsyncExitStack() as stack:
         socket_of_http = listener or bind(settings.host, settings.notifier_port)
         stack.callback(socket_of_http.close)
-        campaigns = load_campaigns(settings)
+        campaigns, subscriptions = load_campaigns(settings), load_subscriptions(settings)
         around = Surroundings(settings, log, Topics(settings.topic_prefix, settings.partitions))
         channels = make_channels(around) if channels is None else channels
-        check_channels(campaigns, channels)
+        check_channels(
+            chain.from_iterable([one.steps for one in campaigns] + [one.steps for one in subscriptions]), channels
+        )
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
-        service = _Service(settings, log, deliveries, channels, campaigns, clock)
+        service = _Service(settings, log, deliveries, channels, campaigns, subscriptions, clock)
         app = make_app(
             deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress
         )
@@ -84,9 +89,18 @@ def load_campaigns(settings: NotifierSettings) -> Sequence[Campaign]:
     return loaded.campaigns
 
 
-def check_channels(campaigns: Iterable[Campaign], channels: Collection[ChannelName]) -> None:
+def load_subscriptions(settings: NotifierSettings) -> Sequence[Subscription]:
+    """The subscriptions of the settings' paths. Errors: Refused, with every fault of every file."""
+    loaded = subscription_file.load_paths(settings.campaigns)
+    wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
+    if wrong:
+        raise Refused("\n".join(wrong))
+    return loaded.subscriptions
+
+
+def check_channels(steps: Iterable[Step], channels: Collection[ChannelName]) -> None:
     """Errors: Refused when a step needs a channel that these settings do not make possible."""
-    missing = missing_settings((step for one in campaigns for step in one.steps), channels)
+    missing = missing_settings(steps, channels)
     if missing:
         raise Refused("\n".join(missing))
 
@@ -101,6 +115,7 @@ class _Service:
         deliveries: Deliveries,
         channels: Mapping[ChannelName, Channel],
         campaigns: Sequence[Campaign],
+        subscriptions: Sequence[Subscription],
         clock: Clock,
     ) -> None:
         self._topics = Topics(settings.topic_prefix, settings.partitions)
@@ -108,8 +123,11 @@ class _Service:
         self._deliveries = deliveries
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
-        self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, on_news=self._wake_senders)
-        steps, links = {one.name: one.steps for one in campaigns}, settings.unsubscribe_links
+        self._worker = Worker(
+            self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders
+        )
+        steps = {one.name: one.steps for one in campaigns} | {one.sign: one.steps for one in subscriptions}
+        links = settings.unsubscribe_links
         self._senders = [
             Sender(deliveries, name, channel, steps=steps, links=links, clock=clock)
             for name, channel in channels.items()
