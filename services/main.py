@@ -22,6 +22,7 @@ from shared.telemetry import configure_logging
 from shared.waiting import until_available
 
 if TYPE_CHECKING:
+    from services.notifier.campaign_file import Rules
     from services.notifier.settings import NotifierSettings
     from shared.log import Log
 
@@ -123,7 +124,7 @@ async def _serve_one(
         from services.notifier.settings import NotifierSettings
 
         assert isinstance(settings, NotifierSettings)
-        await serve_notifier(settings, stop, log=log, clock=clock)
+        await serve_notifier(settings, stop, log=log, clock=clock, rules=campaign_rules(settings.lifecycles))
     ended.set()
 
 
@@ -172,18 +173,16 @@ async def migrate_tables(database: str) -> None:
 @app.command()
 def check(files: Files) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
-    from services.notifier.campaign_file import check_against
     from services.notifier.campaign_file import load_paths as load_campaigns
     from services.notifier.subscription_file import check_lifecycles
     from services.notifier.subscription_file import load_paths as load_subscriptions
     from services.stager.language.file import load_paths as load_lifecycles
 
-    lifecycles, campaigns, subscriptions = load_lifecycles(files), load_campaigns(files), load_subscriptions(files)
+    lifecycles, campaigns = load_lifecycles(files), load_campaigns(files, campaign_rules(files))
+    subscriptions = load_subscriptions(files)
     faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
         faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
-        stages = {part.name: [stage.name for stage in part.stages] for part in lifecycles.lifecycles}
-        faults |= set(check_against(campaigns, stages))
     for fault in sorted(faults):
         typer.echo(fault.render(), err=True)
     if any(fault.severity == "error" for fault in faults):
@@ -196,6 +195,18 @@ def check(files: Files) -> None:
         "subscription": len(subscriptions.subscriptions),
     }
     typer.echo("ok: " + ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()))
+
+
+def campaign_rules(lifecycles: Sequence[Path]) -> Rules:
+    """How campaigns are read: conditions in the stager's language, and held against these lifecycles, if any."""
+    from services.notifier.campaign_file import Rules
+    from services.notifier.condition import Surroundings
+    from services.stager.condition import compile_condition, offer_of
+    from services.stager.language.file import load_paths
+
+    known = load_paths(lifecycles).lifecycles if lifecycles else ()
+    offers = {part.name: offer_of(part) for part in known}
+    return Rules(compile_condition, {name: Surroundings(*offer) for name, offer in offers.items()} or None)
 
 
 @app.command()
@@ -231,7 +242,7 @@ def preview(
     from services.notifier.settings import NotifierSettings
 
     settings = _with_campaigns(read_settings(NotifierSettings), campaigns)
-    known = load_campaigns(settings)
+    known = load_campaigns(settings, campaign_rules(settings.lifecycles))
     chosen = known[named(campaign, known)]
     text, is_whole = asyncio.run(preview_campaign(settings, chosen, customer=customer, transitions=transition))
     typer.echo(text)

@@ -23,7 +23,7 @@ import aiosmtplib
 from pydantic import AfterValidator, Field
 
 from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, NoAddress, Rejected, Sent
-from services.notifier.channel_kind import ChannelKind, Surroundings
+from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
 from services.notifier.template import Markup
@@ -228,7 +228,7 @@ def _read_target(node: Node | None, faults: Faults) -> str | None:
     return None
 
 
-def _make(_around: Surroundings) -> EmailChannel | None:
+def _make(_means: Means) -> EmailChannel | None:
     settings = read_settings(EmailSettings)
     if not settings.email_server or not settings.email_from:
         return None

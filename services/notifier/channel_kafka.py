@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected, Sent
-from services.notifier.channel_kind import ChannelKind, Surroundings
+from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
 from services.notifier.template import Markup
@@ -68,8 +68,8 @@ def _headers(message: Message, now_ms: int) -> Headers:
     ]
 
 
-def _make(around: Surroundings) -> KafkaChannel:
-    return KafkaChannel(around.log, around.topics.messages)
+def _make(means: Means) -> KafkaChannel:
+    return KafkaChannel(means.log, means.topics.messages)
 
 
 KIND = ChannelKind(name=ChannelName("kafka"), make=_make, parts={"body": Markup.JSON})

@@ -24,7 +24,7 @@ NO_MARKUP: Mapping[str, Markup] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Means:
     """What a channel can be made of."""
 
     settings: NotifierSettings
@@ -42,7 +42,7 @@ class ChannelKind:
     """
 
     name: ChannelName
-    make: Callable[[Surroundings], Channel | None]
+    make: Callable[[Means], Channel | None]
     needs: str = ""
     parts: Mapping[str, Markup] = field(default_factory=lambda: NO_MARKUP)
     required: tuple[tuple[str, ...], ...] = ()

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from services.notifier.campaign_fields import read_url
 from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected, Sent
-from services.notifier.channel_kind import ChannelKind, Surroundings
+from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
 from services.notifier.post import Poster, Reply, gone
@@ -82,8 +82,8 @@ def _read_target(node: Node | None, faults: Faults) -> str | None:
     return "" if node is None else read_url(node, faults, of="`url`")
 
 
-def _make(around: Surroundings) -> SlackChannel:
-    return SlackChannel(read_settings(SlackSettings).slack_url, allow_private=around.settings.webhook_allow_private)
+def _make(means: Means) -> SlackChannel:
+    return SlackChannel(read_settings(SlackSettings).slack_url, allow_private=means.settings.webhook_allow_private)
 
 
 KIND = ChannelKind(

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from services.notifier.campaign_fields import read_url
 from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Sent
-from services.notifier.channel_kind import ChannelKind, Surroundings
+from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
 from services.notifier.post import Poster, Reply, gone
@@ -81,9 +81,9 @@ def _read_target(node: Node | None, faults: Faults) -> str | None:
     return read_url(node, faults, of="`url`")
 
 
-def _make(around: Surroundings) -> WebhookChannel | None:
-    secrets = around.settings.webhook_secrets
-    return WebhookChannel(secrets, allow_private=around.settings.webhook_allow_private) if secrets else None
+def _make(means: Means) -> WebhookChannel | None:
+    secrets = means.settings.webhook_secrets
+    return WebhookChannel(secrets, allow_private=means.settings.webhook_allow_private) if secrets else None
 
 
 KIND = ChannelKind(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from services.notifier import channel_console, channel_email, channel_kafka, channel_slack, channel_webhook
 from services.notifier.channel import Channel
-from services.notifier.channel_kind import Surroundings
+from services.notifier.channel_kind import Means
 from services.notifier.delivery import ChannelName
 from services.notifier.step import Step
 
@@ -19,9 +19,9 @@ KINDS = (
 )
 
 
-def make_channels(around: Surroundings) -> dict[ChannelName, Channel]:
+def make_channels(means: Means) -> dict[ChannelName, Channel]:
     """The channels that these settings make possible. Errors: Refused when a setting is wrong."""
-    made = ((kind.name, kind.make(around)) for kind in KINDS)
+    made = ((kind.name, kind.make(means)) for kind in KINDS)
     return {name: channel for name, channel in made if channel is not None}
 
 

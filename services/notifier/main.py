@@ -6,23 +6,24 @@ import asyncio
 import socket
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from itertools import chain
 
 import structlog
 
 from services.notifier import metrics, subscription_file
 from services.notifier.api import Progress, make_app
 from services.notifier.campaign import Campaign
-from services.notifier.campaign_file import load_paths
+from services.notifier.campaign_file import Rules, load_paths
 from services.notifier.channel import Channel
-from services.notifier.channel_kind import Surroundings
+from services.notifier.channel_kind import Means
 from services.notifier.channels import make_channels, missing_settings
+from services.notifier.customers import Customers
+from services.notifier.customers_sql import SqlCustomers
 from services.notifier.deliveries import Deliveries
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName
+from services.notifier.gate import Gate
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
-from services.notifier.step import Step
 from services.notifier.subscription import Subscription
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
@@ -46,25 +47,28 @@ async def serve(
     clock: Clock | None = None,
     deliveries: Deliveries | None = None,
     channels: Mapping[ChannelName, Channel] | None = None,
+    customers: Customers | None = None,
+    rules: Rules,
     listener: socket.socket | None = None,
 ) -> None:
     """Read, decide and send until `stop`, then drain. `log` is open, and stays so; the rest is opened and closed here.
 
-    What is not given is made from the settings. Errors: Refused when settings, campaigns or tables are not right.
+    What is not given is made from the settings. `rules` is how campaigns are read.
+    Errors: Refused when settings, campaigns or tables are not right.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         socket_of_http = listener or bind(settings.host, settings.notifier_port)
         stack.callback(socket_of_http.close)
-        campaigns, subscriptions = load_campaigns(settings), load_subscriptions(settings)
-        around = Surroundings(settings, log, Topics(settings.topic_prefix, settings.partitions))
-        channels = make_channels(around) if channels is None else channels
-        check_channels(
-            chain.from_iterable([one.steps for one in campaigns] + [one.steps for one in subscriptions]), channels
-        )
+        campaigns, subscriptions = load_campaigns(settings, rules), load_subscriptions(settings)
+        means = Means(settings, log, Topics(settings.topic_prefix, settings.partitions))
+        channels = make_channels(means) if channels is None else channels
+        check_channels([*campaigns, *(one.as_campaign() for one in subscriptions)], channels)
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
-        service = _Service(settings, log, deliveries, channels, campaigns, subscriptions, clock)
+        customers = customers or SqlCustomers(make_engine(settings.database))
+        stack.push_async_callback(customers.close)
+        service = _Service(settings, log, deliveries, customers, channels, campaigns, subscriptions, clock)
         app = make_app(
             deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress
         )
@@ -77,9 +81,9 @@ async def serve(
                 http_stop.set()  # last: whoever watches the drain can still ask
 
 
-def load_campaigns(settings: NotifierSettings) -> Sequence[Campaign]:
+def load_campaigns(settings: NotifierSettings, rules: Rules) -> Sequence[Campaign]:
     """The campaigns of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = load_paths(settings.campaigns)
+    loaded = load_paths(settings.campaigns, rules)
     for fault in loaded.faults:
         if fault.severity == "warning":
             _log.warning("campaign file", fault=fault.render())
@@ -98,9 +102,9 @@ def load_subscriptions(settings: NotifierSettings) -> Sequence[Subscription]:
     return loaded.subscriptions
 
 
-def check_channels(steps: Iterable[Step], channels: Collection[ChannelName]) -> None:
+def check_channels(campaigns: Iterable[Campaign], channels: Collection[ChannelName]) -> None:
     """Errors: Refused when a step needs a channel that these settings do not make possible."""
-    missing = missing_settings(steps, channels)
+    missing = missing_settings((step for one in campaigns for step in one.steps), channels)
     if missing:
         raise Refused("\n".join(missing))
 
@@ -113,6 +117,7 @@ class _Service:
         settings: NotifierSettings,
         log: Log,
         deliveries: Deliveries,
+        customers: Customers,
         channels: Mapping[ChannelName, Channel],
         campaigns: Sequence[Campaign],
         subscriptions: Sequence[Subscription],
@@ -121,16 +126,19 @@ class _Service:
         self._topics = Topics(settings.topic_prefix, settings.partitions)
         self._log = log
         self._deliveries = deliveries
+        self._customers = customers
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
         self._worker = Worker(
             self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders
         )
-        steps = {one.name: one.steps for one in campaigns} | {one.sign: one.steps for one in subscriptions}
-        links = settings.unsubscribe_links
+        known = [*campaigns, *(one.as_campaign() for one in subscriptions)]
+        gate, links = (
+            Gate(deliveries, customers, {one.name: one for one in known}, clock=clock),
+            settings.unsubscribe_links,
+        )
         self._senders = [
-            Sender(deliveries, name, channel, steps=steps, links=links, clock=clock)
-            for name, channel in channels.items()
+            Sender(deliveries, gate, name, channel, links=links, clock=clock) for name, channel in channels.items()
         ]
         self._is_open = False
 
@@ -171,6 +179,7 @@ class _Service:
 
     async def _open(self, stop: asyncio.Event) -> None:
         await until_available(self._deliveries.open, stop, what="the database")
+        await until_available(self._customers.open, stop, what="the database")
         await until_available(lambda: self._log.ensure(self._topics.all()), stop, what="the log")
         self._is_open = not stop.is_set()
 

@@ -53,8 +53,8 @@ def _composed(
     name: str, number: int, step: Step, transition: Transition, *, traits: Mapping[str, object], links: UnsubscribeLinks
 ) -> Message | str:
     delivery = Delivery(
-        id=_NOBODY, campaign=name, step=number, channel=step.channel, target=step.target, transition=transition,
-        attempt=1,
+        id=_NOBODY, campaign=name, step=number, channel=step.channel, target=step.target, endpoint="", partition=0,
+        stage="", while_in=True, transition=transition, at_ms=0, fresh_ms=0, attempt=1, take=1,
     )  # fmt: skip
     message = compose(delivery, step, traits=traits, links=links)
     return message if isinstance(message, Message) else message.reason

@@ -57,7 +57,11 @@ async def replay(
     for partition in known if begin.partition is None else [begin.partition]:
         seq = begin.seq - 1
         while rows := await transitions.after(partition, seq=seq, at_ms=begin.at_ms, limit=ROWS_MAX):
-            decisions = [one for row in rows for one in plan_subscriptions([subscription], row, now_ms=now_ms)]
+            decisions = [
+                one
+                for row in rows
+                for one in plan_subscriptions([subscription], row, partition=partition, now_ms=now_ms)
+            ]
             again = await deliveries.redrive([one.id for one in decisions], now_ms=now_ms)
             new = await deliveries.add(decisions)
             done = Replayed(done.transitions + len(rows), done.again + again, done.new + new)

@@ -49,6 +49,10 @@ class NotifierSettings(Settings):
     campaigns: Annotated[tuple[Path, ...], NoDecode, PathList] = Field(
         (), description="Campaign files or folders of them (`*.yaml`, `*.yml`), separated by commas."
     )
+    lifecycles: Annotated[tuple[Path, ...], NoDecode, PathList] = Field(
+        (),
+        description="The stager's lifecycle files: with them campaigns are held against their stages and metrics.",
+    )
     webhook_secret: Annotated[str, AfterValidator(_webhook_secrets)] = Field(
         "",
         repr=False,

@@ -24,7 +24,7 @@ from shared.log_kafka import KafkaLog
 from shared.migrate import migrate
 from shared.topics import Topics
 from shared.transition import StageValue, Transition, encode
-from tests.builders_notifier import a_transition
+from tests.builders_notifier import RULES, a_transition
 from tests.docs_examples import examples, fences
 from tests.receiver import SECRET
 from tests.servers.kafka import free_ports
@@ -112,7 +112,7 @@ async def notifying(rig: Rig, folder: Path, campaigns: str) -> AsyncIterator[Non
     )  # fmt: skip
     stop = asyncio.Event()
     async with asyncio.timeout(2 * WITHIN_S), asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(settings, stop, log=rig.log))
+        tasks.create_task(serve(settings, stop, log=rig.log, rules=RULES))
         try:
             yield
         finally:

@@ -14,6 +14,7 @@ from services.notifier.channel_console import ConsoleChannel
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName, Result
+from services.notifier.gate import Gate
 from services.notifier.message import Message
 from services.notifier.sender import Sender
 from services.notifier.unsubscribe import UnsubscribeLinks
@@ -41,12 +42,6 @@ async def reading(rig: Rig, deliveries: SqlDeliveries) -> AsyncIterator[Worker]:
         stop.set()
     await reader.close()
     await deliveries.close()
-
-
-def a_sender(rig: Rig, deliveries: SqlDeliveries, channel: ConsoleChannel) -> Sender:
-    """Sends the console deliveries of `win-back`."""
-    steps = {campaign.name: campaign.steps for campaign in [a_campaign()]}
-    return Sender(deliveries, ChannelName("console"), channel, steps=steps, links=UnsubscribeLinks(), clock=rig.clock)
 
 
 class TakenOver(SqlDeliveries):
@@ -101,14 +96,20 @@ class CannotRecordAtOnce(SqlDeliveries):
         await super().record(results)
 
 
-async def decide_one(deliveries: SqlDeliveries) -> None:
+def a_sender(rig: Rig, deliveries: SqlDeliveries, channel: ConsoleChannel) -> Sender:
+    gate = Gate(deliveries, rig.seen, {"win-back": a_campaign()}, clock=rig.clock)
+    return Sender(deliveries, gate, ChannelName("console"), channel, links=UnsubscribeLinks(), clock=rig.clock)
+
+
+async def decide_one(rig: Rig, deliveries: SqlDeliveries) -> None:
+    await rig.customers.move(a_transition())
     claim = (await deliveries.claim([0]))[0]
     await deliveries.decide([PartitionDecisions(0, claim.epoch, claim.position, claim.position, [a_decision()])])
 
 
 async def test_a_result_that_cannot_be_recorded_at_once_is_recorded_later_and_sent_once(rig: Rig) -> None:
     deliveries, stop = CannotRecordAtOnce(make_engine(rig.address)), asyncio.Event()
-    await decide_one(deliveries)
+    await decide_one(rig, deliveries)
     sender = a_sender(rig, deliveries, ConsoleChannel(rig.lines.append))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sender.run(stop))
@@ -133,7 +134,7 @@ class StopsSoonAfter(ConsoleChannel):
 
 async def test_what_is_under_way_when_stopping_is_finished_and_recorded(rig: Rig) -> None:
     deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
-    await decide_one(deliveries)
+    await decide_one(rig, deliveries)
     sender = a_sender(rig, deliveries, StopsSoonAfter(stop, rig.lines))
     await sender.run(stop)
     await deliveries.close()

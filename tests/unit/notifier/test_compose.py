@@ -14,7 +14,7 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.step import Step
 from services.notifier.unsubscribe import UnsubscribeLinks, Unsubscription, read_token
 from shared.errors import Refused
-from tests.builders_notifier import a_delivery
+from tests.builders_notifier import RULES, a_delivery
 
 LINKS = UnsubscribeLinks("https://shop.example/bye?t={token}", "not to be guessed")
 MAIL = '{channel: email, to: traits.email, subject: Hi, text: "Hello {{ traits.name }}"}'
@@ -22,7 +22,7 @@ MAIL = '{channel: email, to: traits.email, subject: Hi, text: "Hello {{ traits.n
 
 def the_step(text: str) -> Step:
     loaded = load_text(
-        f"campaign: a\non: {{lifecycle: shop, stage: b, change: moved}}\nsend:\n  - {text}", file="c.yaml"
+        f"campaign: a\non: {{lifecycle: shop, stage: b, change: moved}}\nsend:\n  - {text}", RULES, file="c.yaml"
     )
     assert loaded.faults == ()
     return loaded.campaigns[0].steps[0]

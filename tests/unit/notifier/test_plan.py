@@ -7,14 +7,13 @@ import pytest
 from services.notifier.campaign import Change
 from services.notifier.delivery import ChannelName, Outcome
 from services.notifier.plan import plan
-from services.notifier.step import Step
 from shared.clock import HOUR_MS
 from shared.errors import Malformed
-from tests.builders_notifier import NOW_MS, a_campaign, a_lingering, a_transition
+from tests.builders_notifier import NOW_MS, a_campaign, a_lingering, a_step, a_transition
 
 
 def names(campaigns: list, transition: object) -> list[str]:
-    return [decision.campaign for decision in plan(campaigns, transition, now_ms=NOW_MS)]
+    return [decision.campaign for decision in plan(campaigns, transition, partition=0, now_ms=NOW_MS)]
 
 
 def test_a_move_into_the_stage_is_answered():
@@ -47,12 +46,12 @@ def test_another_lifecycle_with_the_same_stage_is_not_answered():
 def test_each_step_becomes_a_delivery_of_its_channel():
     campaign = a_campaign(
         steps=(
-            Step(ChannelName("console")),
-            Step(ChannelName("webhook"), "https://example.com/a"),
-            Step(ChannelName("webhook"), "https://b.example"),
+            a_step(),
+            a_step("webhook", "https://example.com/a"),
+            a_step("webhook", "https://b.example"),
         )
     )
-    decisions = plan([campaign], a_transition(), now_ms=NOW_MS)
+    decisions = plan([campaign], a_transition(), partition=0, now_ms=NOW_MS)
     assert [(d.step, d.channel, d.target) for d in decisions] == [
         (1, ChannelName("console"), ""),
         (2, ChannelName("webhook"), "https://example.com/a"),
@@ -62,35 +61,35 @@ def test_each_step_becomes_a_delivery_of_its_channel():
 
 
 def test_a_delivery_keeps_its_id_whenever_it_is_decided():
-    first, again = (plan([a_campaign()], a_transition(), now_ms=now) for now in (NOW_MS, NOW_MS + HOUR_MS))
+    first, again = (plan([a_campaign()], a_transition(), partition=0, now_ms=now) for now in (NOW_MS, NOW_MS + HOUR_MS))
     assert first[0].id == again[0].id
     # Written out: another id after an upgrade would make every receiver take repeats for news.
     assert str(first[0].id) == "ac5f28c2-e727-530f-9905-20dc3a97df2c"
 
 
 def test_other_transitions_and_campaigns_have_other_ids():
-    usual = plan([a_campaign("a"), a_campaign("b")], a_transition(), now_ms=NOW_MS)
-    other = plan([a_campaign("a")], a_transition(id="another"), now_ms=NOW_MS)
+    usual = plan([a_campaign("a"), a_campaign("b")], a_transition(), partition=0, now_ms=NOW_MS)
+    other = plan([a_campaign("a")], a_transition(id="another"), partition=0, now_ms=NOW_MS)
     assert len({d.id for d in [*usual, *other]}) == 3
 
 
 def test_a_fresh_transition_is_due_at_once():
-    (decision,) = plan([a_campaign()], a_transition(), now_ms=NOW_MS + 5)
+    (decision,) = plan([a_campaign()], a_transition(), partition=0, now_ms=NOW_MS + 5)
     assert (decision.outcome, decision.due_ms) == (Outcome.PENDING, NOW_MS + 5)
 
 
 def test_a_transition_is_sent_up_to_too_old_and_recorded_beyond():
     campaign = a_campaign(too_old_ms=HOUR_MS)
-    outcomes = [plan([campaign], a_transition(), now_ms=NOW_MS + HOUR_MS + late)[0] for late in (0, 1)]
+    outcomes = [plan([campaign], a_transition(), partition=0, now_ms=NOW_MS + HOUR_MS + late)[0] for late in (0, 1)]
     assert [(d.outcome, d.due_ms is None) for d in outcomes] == [(Outcome.PENDING, False), (Outcome.TOO_OLD, True)]
 
 
 def test_history_is_recorded_and_never_sent():
-    (decision,) = plan([a_campaign()], a_transition(historical=True), now_ms=NOW_MS)
+    (decision,) = plan([a_campaign()], a_transition(historical=True), partition=0, now_ms=NOW_MS)
     assert (decision.outcome, decision.due_ms) == (Outcome.HISTORICAL, None)
 
 
 @pytest.mark.parametrize("at", ["soon", "2026-01-01T00:00:00"])
 def test_a_transition_without_an_instant_is_malformed(at: str):
     with pytest.raises(Malformed, match="`at`"):
-        plan([a_campaign()], a_transition(at=at), now_ms=NOW_MS)
+        plan([a_campaign()], a_transition(at=at), partition=0, now_ms=NOW_MS)

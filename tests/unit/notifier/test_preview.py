@@ -14,13 +14,15 @@ from services.notifier.replay import Beginning
 from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.errors import Refused
 from shared.transition import encode
-from tests.builders_notifier import NOW_MS, a_transition
+from tests.builders_notifier import NOW_MS, RULES, a_transition
 
 
 def the_campaign(*steps: str) -> Campaign:
     listed = "".join(f"  - {step}\n" for step in steps)
     loaded = load_text(
-        f"campaign: win-back\non: {{lifecycle: shop, stage: at_risk, change: moved}}\nsend:\n{listed}", file="c.yaml"
+        f"campaign: win-back\non: {{lifecycle: shop, stage: at_risk, change: moved}}\nsend:\n{listed}",
+        RULES,
+        file="c.yaml",
     )
     assert loaded.faults == ()
     return loaded.campaigns[0]

@@ -10,19 +10,20 @@ import pytest
 from services.notifier.campaign_file import Loaded, load_paths, load_text
 from services.notifier.step import Step, endpoint_of
 from services.notifier.step_fields import unknown_metrics
+from tests.builders_notifier import RULES
 
 HEAD = "campaign: hello\non: {lifecycle: shop, stage: active, change: moved}\nsend:\n"
 
 
 def load(steps: str) -> Loaded:
-    return load_text(HEAD + dedent(steps), file="c.yaml")
+    return load_text(HEAD + dedent(steps), RULES, file="c.yaml")
 
 
 def load_with(folder: Path, steps: str, **files: str) -> Loaded:
     for name, text in files.items():
         (folder / f"{name.replace('_html', '.html')}.liquid").write_text(text)
     (folder / "c.yaml").write_text(HEAD + dedent(steps))
-    return load_paths([folder])
+    return load_paths([folder], RULES)
 
 
 def the_step(loaded: Loaded) -> Step:

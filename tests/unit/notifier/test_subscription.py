@@ -7,11 +7,11 @@ from textwrap import dedent
 import pytest
 
 from services.notifier.campaign_file import load_text as load_campaigns
-from services.notifier.plan import delivery_id
+from services.notifier.delivery import delivery_id
 from services.notifier.subscription import plan_subscriptions
 from services.notifier.subscription_file import LoadedSubscriptions, check_lifecycles, load_text
 from services.stager.language.file import load_text as load_lifecycles
-from tests.builders_notifier import NOW_MS, a_lingering, a_transition
+from tests.builders_notifier import NOW_MS, RULES, a_lingering, a_transition
 
 CRM = """\
 subscription: crm
@@ -35,7 +35,7 @@ def wanted(text: str, *transitions) -> list[tuple[str, str]]:
     return [
         (decision.transition.id, decision.channel)
         for one in transitions
-        for decision in plan_subscriptions(loaded.subscriptions, one, now_ms=NOW_MS)
+        for decision in plan_subscriptions(loaded.subscriptions, one, partition=0, now_ms=NOW_MS)
     ]
 
 
@@ -55,9 +55,9 @@ def test_without_conditions_a_subscription_gets_everything_but_history():
 
 def test_its_deliveries_are_due_at_once_however_old_the_transition_is():
     old = a_transition(at="2001-01-01T00:00:00.000Z")
-    (decision,) = plan_subscriptions(load(ALL).subscriptions, old, now_ms=NOW_MS)
+    (decision,) = plan_subscriptions(load(ALL).subscriptions, old, partition=0, now_ms=NOW_MS)
     assert (decision.outcome, decision.due_ms, decision.campaign) == ("pending", NOW_MS, "@all")
-    assert decision.id == delivery_id(old, "@all", 1)
+    assert decision.id == delivery_id(old.id, "@all", 1)
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_a_lifecycle_that_is_not_there_is_a_fault_at_its_place():
 
 
 def test_the_other_readers_leave_subscriptions_alone():
-    assert load_campaigns(CRM, file="s.yaml").faults == ()
+    assert load_campaigns(CRM, RULES, file="s.yaml").faults == ()
     assert load_lifecycles(CRM, file="s.yaml").faults == ()
