@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 RECORD_BYTES_MAX = 256 * 1024  # below Kafka's 1 MiB default with room for headers; ingest admits far less
 
 Headers = Sequence[tuple[str, bytes]]
+Codec = Literal["none", "zstd"]
 
 
 class Record(Protocol):
@@ -57,14 +58,14 @@ class Entry:
 class Topic:
     """A topic as it must be. `compacted`: keep the newest record of each key; else for `retention_ms` (None: ever).
 
-    `codec` is the compression of what is written: `zstd` inside, `gzip` where outsiders read.
+    `codec` is how the writer compresses it, where the log compresses at all. Not every client of outsiders knows zstd.
     """
 
     name: str
     partitions: int
     compacted: bool = False
     retention_ms: int | None = None
-    codec: str = "gzip"
+    codec: Codec = "none"
 
 
 @dataclass(frozen=True, slots=True)

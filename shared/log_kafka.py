@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from aiokafka.record import default_records
 
 from shared.errors import Malformed
-from shared.log import RECORD_BYTES_MAX, Entry, Reader, Record, Topic
+from shared.log import RECORD_BYTES_MAX, Codec, Entry, Reader, Record, Topic
 from shared.log_kafka_admin import admin_of, ensure_topics
 from shared.log_kafka_append import Appender
 from shared.log_kafka_browse import Browser
@@ -25,7 +25,7 @@ OPEN_TIMEOUT_S = 10  # a broker that is up answers at once; a service that start
 ENSURE_TIMEOUT_S = 30  # a cluster of three gives a new partition its leader within seconds
 SESSION_TIMEOUT_S = 45  # the broker's own default since Kafka 3.0: a rolling restart or a long pause loses nothing
 IDLE_TIMEOUT_S = 300  # a worker that has not come back to read for this long is stuck; others take over
-CODEC = "gzip"  # of a topic that was not ensured here: every client reads it
+CODEC: Codec = "none"  # of a topic that was not ensured here: every client reads it
 
 
 class KafkaLog:
@@ -51,7 +51,7 @@ class KafkaLog:
         self._membership = Membership(session_timeout_s, idle_timeout_s, group_instance_id)
         self._readers: list[KafkaReader] = []
         self._counts: dict[str, int] = {}
-        self._codecs: dict[str, str] = {}
+        self._codecs: dict[str, Codec] = {}
         self._appenders: dict[str, Appender] = {}
         self._browser = Browser(bootstrap)
 
@@ -128,8 +128,8 @@ def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:
     """Before anything is sent: one record that the broker refuses would take its whole batch with it."""
     for number, entry in enumerate(entries):
         size = len(entry.key or b"") + len(entry.value or b"")
-        if entry.headers:
-            size += sum(len(name) + len(value) for name, value in entry.headers)
+        for name, value in entry.headers:
+            size += len(name) + len(value)
         if size > RECORD_BYTES_MAX:
             raise Malformed(f"append to {topic}: entry {number} has {size} bytes, more than {RECORD_BYTES_MAX}")
 

@@ -21,7 +21,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from shared.errors import Unavailable
-from shared.log import Entry
+from shared.log import Codec, Entry
 from shared.log_kafka_failure import FAILURES, translate
 from shared.log_kafka_producer import RECORDS_MAX, Abandoned, Identity, Producer
 
@@ -33,7 +33,7 @@ CLOSE_TIMEOUT_S = 3  # what is under way at close is worth a moment, not the dra
 class Appender:
     """The one producer of a codec, replaced by its successor when it fails."""
 
-    def __init__(self, bootstrap: str, *, codec: str, records_max: int = RECORDS_MAX) -> None:
+    def __init__(self, bootstrap: str, *, codec: Codec, records_max: int = RECORDS_MAX) -> None:
         self._bootstrap = bootstrap
         self._codec = codec
         self._records_max = records_max

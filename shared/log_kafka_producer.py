@@ -20,7 +20,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.log import Entry
+from shared.log import Codec, Entry
 from shared.log_kafka_failure import FAILURES
 
 BATCH_BYTES_MAX = 512 * 1024  # one produce request at a time goes to a broker, so big ones; half of its 1 MiB limit
@@ -48,11 +48,12 @@ class Producer:
     """Idempotent, acknowledged by all in-sync replicas, compressed with one codec. Raises what aiokafka raises."""
 
     def __init__(
-        self, bootstrap: str, *, codec: str, identity: Identity | None, records_max: int = RECORDS_MAX
+        self, bootstrap: str, *, codec: Codec, identity: Identity | None, records_max: int = RECORDS_MAX
     ) -> None:
         self._kafka = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, compression_type=codec,
-            max_batch_size=BATCH_BYTES_MAX, linger_ms=LINGER_MS, request_timeout_ms=REQUEST_TIMEOUT_MS,
+            bootstrap_servers=bootstrap, acks="all", enable_idempotence=True,
+            compression_type=None if codec == "none" else codec, max_batch_size=BATCH_BYTES_MAX,
+            linger_ms=LINGER_MS, request_timeout_ms=REQUEST_TIMEOUT_MS,
         )  # fmt: skip
         if identity is not None:
             self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Refused
@@ -18,7 +19,8 @@ PREFIX = "STAGELINE_"
 
 
 def _log_address(address: str) -> str:
-    if address.startswith(("kafka://", "embedded:")):
+    kind, _, place = address.partition(":")
+    if (kind == "kafka" and place.strip("/")) or (kind == "embedded" and place):
         return address
     raise ValueError("expected kafka://host:9092[,host:9092] or embedded:PATH")
 
@@ -76,7 +78,7 @@ def read_settings(kind: type[_Kind]) -> _Kind:
     try:
         return kind(**secrets)  # type: ignore[arg-type]  # pydantic reads the text into the field's type
     except ValidationError as error:
-        raise Refused("\n".join(_complaint(part) for part in error.errors())) from error
+        raise Refused("\n".join(_complaint(kind, part) for part in error.errors())) from error
 
 
 def _from_file(name: str) -> str | None:
@@ -89,10 +91,11 @@ def _from_file(name: str) -> str | None:
         raise Refused(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {error.strerror}") from error
 
 
-def _complaint(part: object) -> str:
-    assert isinstance(part, dict)
-    name = PREFIX + ".".join(str(step) for step in part["loc"]).upper()
-    said = str(part["msg"]).removeprefix("Value error, ")
+def _complaint(kind: type[Settings], part: ErrorDetails) -> str:
+    """One line: the setting, what is wrong with it, and what it is for."""
+    field = str(part["loc"][0])
+    name, about = PREFIX + field.upper(), kind.model_fields[field].description or ""
     if part["type"] == "missing":
-        return f"{name} is not set: {said}"
-    return f"{name}: {said}; got {part['input']!r}"
+        return f"{name} is not set: {about}"
+    said = part["msg"].removeprefix("Value error, ")
+    return f"{name}: {said}; got {part['input']!r} ({about.rstrip('.')})"

@@ -30,15 +30,25 @@ class Topics:
         return f"{self.prefix}.stages"
 
     @property
+    def messages(self) -> str:
+        """What campaigns send by the Kafka channel, keyed by customer."""
+        return f"{self.prefix}.messages"
+
+    @property
     def quarantine(self) -> str:
         """Records that cannot be used, with the reason in a header."""
         return f"{self.prefix}.quarantine"
 
     def all(self) -> list[Topic]:
-        """Every topic as `Log.ensure` wants it. Outsiders read all but `events`, and not every client knows zstd."""
+        """Every topic as `Log.ensure` wants it.
+
+        Only `events` is compressed: outsiders read the others, not every client knows zstd, and gzip costs an eighth of
+        the stager's time.
+        """
         return [
             Topic(self.events, self.partitions, codec="zstd"),
             Topic(self.transitions, self.partitions),
             Topic(self.stages, self.partitions, compacted=True),
+            Topic(self.messages, self.partitions),
             Topic(self.quarantine, 1),
         ]

@@ -11,8 +11,9 @@ import msgspec
 from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.campaign_file import Rules
 from services.notifier.delivery import ChannelName, Decision, Delivery
+from services.notifier.message import Message
 from services.notifier.plan import plan
-from services.notifier.step import ConsoleStep, Step, WebhookStep
+from services.notifier.step import Step
 from services.stager.condition import compile_condition
 from shared.clock import rfc3339
 from shared.transition import TimeCause, Transition, encode
@@ -38,12 +39,7 @@ def a_lingering(**given: Any) -> Transition:
 def a_campaign(name: str = "win-back", *, change: Change = Change.MOVED, **given: Any) -> Campaign:
     """Writes a line when somebody moves into `at_risk` of `shop`."""
     trigger = given.pop("trigger", None) or Trigger("shop", "at_risk", change, given.pop("nth", None))
-    return Campaign(name, **{"trigger": trigger, "steps": (ConsoleStep(),), **given})
-
-
-def a_step(channel: str = "console", target: str = "") -> Step:
-    """A step of a channel."""
-    return WebhookStep(target) if channel == "webhook" else ConsoleStep()
+    return Campaign(name, **{"trigger": trigger, "steps": (Step(ChannelName("console")),), **given})
 
 
 def a_decision(campaign: Campaign | None = None, *, now_ms: int = NOW_MS, **transition: Any) -> Decision:
@@ -61,6 +57,23 @@ def a_delivery(*, transition: Transition | None = None, **given: Any) -> Deliver
         fresh_ms=NOW_MS, attempt=1, take=1,
     )  # fmt: skip
     return replace(usual, **given)
+
+
+def a_message(channel: str = "console", **given: Any) -> Message:
+    """A message of `win-back` about `ann`, without templates."""
+    usual: dict[str, Any] = {
+        "id": uuid4(),
+        "campaign": "win-back",
+        "channel": ChannelName(channel),
+        "target": "",
+        "transition": a_transition(),
+    }
+    return Message(**{**usual, **given})
+
+
+def a_step(channel: str = "console", target: str = "") -> Step:
+    """A step of a channel without templates."""
+    return Step(ChannelName(channel), target)
 
 
 RULES = Rules(compile_condition)

@@ -23,7 +23,7 @@ from services.notifier.campaign_fields import (
 from services.notifier.condition import Condition, Language, Surroundings
 from services.notifier.rule_fields import read_cap, read_condition, read_dates, read_quiet_hours, read_sample
 from services.notifier.step import Step
-from services.notifier.step_fields import read_step
+from services.notifier.step_fields import read_step, unknown_metrics
 from services.notifier.trigger_fields import check_trigger, read_trigger
 from shared import document_reader
 from shared.document import Fault, Faults, Listing, Mapping, Node
@@ -37,7 +37,7 @@ _CAMPAIGN_KEYS = (
 )  # fmt: skip
 # Stands where a trigger is wrong, so that everything else of the campaign is read all the same.
 _NO_TRIGGER = Trigger("", "", Change.MOVED)
-_NEIGHBOURS = ("lifecycle", "segment")  # what else may stand in the same file
+_NEIGHBOURS = ("lifecycle", "segment", "subscription")  # what else may stand in the same file
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,20 @@ def _read_campaign(node: Node, faults: Faults, rules: Rules) -> Campaign | None:
     if trigger is not None and on is not None and rules.lifecycles is not None:
         check_trigger(trigger, on, faults, lifecycles=rules.lifecycles)
     steps = _read_steps(require(node, "send", faults, of="a campaign"), faults)
+    _check_metrics(steps or (), trigger, faults, rules)
     whole = name is not None and trigger is not None and steps is not None
     campaign = Campaign(name or "", trigger or _NO_TRIGGER, steps or (), fallbacks=_read_fallbacks(node, faults))
     campaign = _with_options(_with_conditions(campaign, node, faults, rules), node, faults)
     return campaign if whole else None
+
+
+def _check_metrics(steps: Iterable[Step], trigger: Trigger | None, faults: Faults, rules: Rules) -> None:
+    """Templates may name what the lifecycle carries, where that is known."""
+    surroundings = (rules.lifecycles or {}).get(trigger.lifecycle) if trigger is not None else None
+    if surroundings is None:
+        return
+    for step in steps:
+        faults.include(*unknown_metrics(step, surroundings.carried))
 
 
 def _with_conditions(campaign: Campaign, node: Mapping, faults: Faults, rules: Rules) -> Campaign:

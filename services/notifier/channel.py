@@ -1,10 +1,10 @@
-"""How a message leaves, as a port; `channel_console.py` and `channel_webhook.py` are its adapters.
+"""How a message leaves, as a port; `channel_*.py` are its adapters, `channels.py` lists them.
 
 This docstring is the contract; one suite (`tests/contract/test_channel.py`) holds every adapter to it.
 
 - `send` makes one attempt and answers within a bound of its own, a little over `SEND_TIMEOUT_S` at most.
-- It never raises for anything that the receiver or the network does: that is a Failed or a Rejected with a reason that
-  people can read (and that holds no secret).
+- It never raises for anything that the receiver or the network does: that is a Failed, a Rejected or a Gone with a
+  reason that people can read (and that holds no secret).
 - It may be called again with the same delivery id, when nobody knows whether the last attempt arrived: the id goes
   with the message, so that the receiver can tell a repeat.
 - It decides nothing: neither whether to send nor when to try again.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from services.notifier.delivery import Delivery
+from services.notifier.message import Message
 
 SEND_TIMEOUT_S = 15  # Standard Webhooks; whoever needs longer should answer first and work afterwards
 
@@ -44,14 +44,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Never, and nothing else to this target either: the receiver wants no more (HTTP 410)."""
+    """Never, and nothing else either: this receiver wants no more."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class NoAddress:
-    """The customer cannot be reached by this channel: nothing is known of where."""
+    """The customer has nothing that this channel could reach."""
 
     reason: str
 
@@ -68,5 +68,5 @@ class Channel(Protocol):
     async def close(self) -> None:
         """Release every connection."""
 
-    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+    async def send(self, message: Message, *, now_ms: int) -> Answer:
         """Make one attempt. `now_ms` is the time that the message says it was sent."""

@@ -13,6 +13,7 @@ from services.notifier.campaign import Campaign
 from services.notifier.deliveries import Claim, Departure, PartitionDecisions, Position
 from services.notifier.delivery import Decision
 from services.notifier.plan import plan, watched_by
+from services.notifier.subscription import Subscription, plan_subscriptions
 from shared.errors import Malformed
 from shared.log import Record
 from shared.transition import Transition, decode
@@ -36,7 +37,13 @@ class PartitionDecided:
 
 
 def decide_partition(
-    partition: int, claim: Claim, records: Sequence[Record], campaigns: Sequence[Campaign], *, now_ms: int
+    partition: int,
+    claim: Claim,
+    records: Sequence[Record],
+    campaigns: Sequence[Campaign],
+    *,
+    subscriptions: Sequence[Subscription] = (),
+    now_ms: int,
 ) -> PartitionDecided:
     """Decide records of one partition, in offset order and at least one.
 
@@ -54,6 +61,7 @@ def decide_partition(
             if transition.seq <= seq:
                 continue
             decisions += plan(campaigns, transition, partition=partition, now_ms=now_ms)
+            decisions += plan_subscriptions(subscriptions, transition, partition=partition, now_ms=now_ms)
             departures += departures_of(transition, watched)
             seq = transition.seq
         except Malformed as error:

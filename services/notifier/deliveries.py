@@ -149,6 +149,9 @@ class Deliveries(Protocol):
         Errors: FenceLost; Unavailable (it may have been kept all the same: claim again to see).
         """
 
+    async def add(self, decisions: Sequence[Decision]) -> int:
+        """Keep decisions made outside a partition's reading (a replay); how many were not there before."""
+
     async def take(self, channel: ChannelName, share: Share, *, now_ms: int, lease_ms: int) -> list[Delivery]:
         """Due deliveries of a channel, of each lane as many as `share` says, longest due first, leased."""
 

@@ -1,25 +1,25 @@
 """`stageline deliveries`: what became of messages, dead letters sent again, the rest cancelled; on the tables directly.
 
-The running notifiers need not be asked: they see what is due in the tables, within a second.
+Imports the database only when a command runs. The running notifiers need not be asked: they see what is due in the
+tables, within a second.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID
 
 import typer
 
-from services.notifier.deliveries import DeliveryRow
-from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import Outcome
-from services.notifier.operate import redrive_campaign
 from shared.clock import SystemClock, rfc3339
-from shared.database import make_engine
 from shared.errors import Refused
 from shared.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from services.notifier.deliveries import Deliveries, DeliveryRow
 
 LISTED = 20  # a screenful
 
@@ -48,6 +48,8 @@ def redrive(
     campaign: Annotated[str | None, typer.Option(help="All dead letters of this campaign.")] = None,
 ) -> None:
     """Have dead letters sent again, one by id or all of a campaign. Each is judged anew before it goes."""
+    from services.notifier.operate import redrive_campaign
+
     now_ms = SystemClock().now_ms()
     if campaign is None and ids:
         changed = _with_tables(lambda tables: tables.redrive(ids, now_ms=now_ms))
@@ -65,7 +67,10 @@ def cancel(ids: Annotated[list[UUID], typer.Argument(help="Ids of deliveries.")]
     typer.echo(f"{_with_tables(lambda tables: tables.cancel(ids, now_ms=now_ms))} cancelled")
 
 
-def _with_tables(ask: Callable[[SqlDeliveries], Awaitable[_Answer]]) -> _Answer:
+def _with_tables(ask: Callable[[Deliveries], Awaitable[_Answer]]) -> _Answer:
+    from services.notifier.deliveries_sql import SqlDeliveries
+    from shared.database import make_engine
+
     async def asked() -> _Answer:
         tables = SqlDeliveries(make_engine(read_settings(Settings).database))
         try:

@@ -28,7 +28,7 @@ from services.notifier.deliveries import (
     Share,
     Standing,
 )
-from services.notifier.delivery import ChannelName, Delivery, Outcome, Result
+from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
 from services.notifier.tables import deliveries, disabled, positions
 from shared.database import reading, writing
 from shared.errors import Refused
@@ -83,6 +83,15 @@ class SqlDeliveries:
                 await connection.execute(self._insert(deliveries).on_conflict_do_nothing(), rows)
             for batch in ordered:  # after the rows: a stage may be entered and left within one batch
                 await recording.depart(connection, batch)
+
+    async def add(self, decisions: Sequence[Decision]) -> int:
+        """Keep decisions made outside a partition's reading; how many were not there before."""
+        if not decisions:
+            return 0
+        statement = self._insert(deliveries).values([recording.row_of(decision) for decision in decisions])
+        async with writing(self._engine) as connection:
+            added = await connection.execute(statement.on_conflict_do_nothing().returning(deliveries.c.id))
+            return len(added.all())
 
     async def take(self, channel: ChannelName, share: Share, *, now_ms: int, lease_ms: int) -> list[Delivery]:
         """Due deliveries of a channel, of each lane as many as `share` says, longest due first, leased."""

@@ -15,12 +15,15 @@ import structlog
 
 from services.notifier import metrics
 from services.notifier.channel import Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
+from services.notifier.compose import compose
 from services.notifier.deliveries import Deliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome, Result, followers_of
 from services.notifier.endpoints import Endpoints
 from services.notifier.gate import Cleared, Gate
+from services.notifier.message import Message
 from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
 from services.notifier.shares import share_out
+from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.clock import SECOND_MS, Clock
 from shared.errors import Unavailable
 from shared.waiting import wait_for
@@ -41,8 +44,16 @@ class Sender:
     """Sends the deliveries of one channel, so that a slow one costs the others nothing."""
 
     def __init__(
-        self, deliveries: Deliveries, gate: Gate, name: ChannelName, channel: Channel, *, clock: Clock
+        self,
+        deliveries: Deliveries,
+        gate: Gate,
+        name: ChannelName,
+        channel: Channel,
+        *,
+        links: UnsubscribeLinks,
+        clock: Clock,
     ) -> None:
+        self._links = links
         self._deliveries = deliveries
         self._gate = gate
         self._name = name
@@ -120,10 +131,13 @@ class Sender:
             self._endpoints.abandon(delivery.endpoint)
             raise
         now_ms = self._clock.now_ms()
-        if isinstance(answer, Failed):
-            self._endpoints.fail(delivery.endpoint, now_ms=now_ms, retry_after_ms=answer.retry_after_ms)
-        else:
-            self._endpoints.succeed(delivery.endpoint)
+        match answer:
+            case Failed(_, retry_after_ms):
+                self._endpoints.fail(delivery.endpoint, now_ms=now_ms, retry_after_ms=retry_after_ms)
+            case Sent() | Gone():
+                self._endpoints.succeed(delivery.endpoint)
+            case Rejected() | NoAddress():  # nobody was asked
+                self._endpoints.abandon(delivery.endpoint)
         self._woken.set()  # there is room again
         result = result_of(delivery, answer, now_ms=now_ms, chance=random.random(), note=cleared.note)
         metrics.ATTEMPTS.labels(self._name, result.outcome).inc()
@@ -133,8 +147,12 @@ class Sender:
         delivery = cleared.delivery
         if delivery.attempt > ATTEMPTS_MAX:
             return Rejected(f"given up: the last of {ATTEMPTS_MAX} attempts left no result")
+        step = cleared.campaign.steps[delivery.step - 1]
+        message = compose(delivery, step, traits=cleared.customer.traits, links=self._links)
+        if not isinstance(message, Message):
+            return message
         began = time.perf_counter()
-        answer = await self._channel.send(delivery, now_ms=self._clock.now_ms())
+        answer = await self._channel.send(message, now_ms=self._clock.now_ms())
         metrics.SEND_SECONDS.labels(self._name).observe(time.perf_counter() - began)
         return answer
 

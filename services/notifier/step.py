@@ -1,55 +1,45 @@
-"""One step of a campaign: by which channel a message goes, and where to.
+"""A step: one channel, where it goes, and the templates of what it says.
 
 Frozen values and nothing else: this module must not know files, the log, the database or any clock.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from services.notifier.delivery import ChannelName
+from services.notifier.template import Template
+
+NO_TEMPLATES: Mapping[str, Template] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class ConsoleStep:
-    """A line on the standard output."""
+class Step:
+    """One item of `send:`.
 
+    `target` is what the file says: a URL, an address, `traits.x` for what the customer's trait holds at the moment of
+    sending, or empty. `parts` are the templates by name; without any, the transition itself is the message.
+    """
 
-@dataclass(frozen=True, slots=True)
-class WebhookStep:
-    """A signed POST; `url` is absolute, http or https (whether http may be used is the channel's to say)."""
-
-    url: str
-
-
-Step: TypeAlias = ConsoleStep | WebhookStep
+    channel: ChannelName
+    target: str = ""
+    parts: Mapping[str, Template] = field(default_factory=lambda: NO_TEMPLATES)
 
 
 def channel_of(step: Step) -> ChannelName:
     """The channel that a step's messages go by."""
-    match step:
-        case ConsoleStep():
-            return ChannelName.CONSOLE
-        case WebhookStep():
-            return ChannelName.WEBHOOK
+    return step.channel
 
 
 def target_of(step: Step) -> str:
-    """Where the channel sends: a URL for a webhook, empty for the console."""
-    match step:
-        case ConsoleStep():
-            return ""
-        case WebhookStep(url):
-            return url
+    """Where the channel sends, as far as the file says it."""
+    return step.target
 
 
 def endpoint_of(step: Step) -> str:
     """The machine behind the target, a word without blanks: what is down is down for every target on it."""
-    match step:
-        case ConsoleStep():
-            return "console"
-        case WebhookStep(url):
-            parts = urlsplit(url)
-            return f"{parts.scheme}://{parts.netloc}"
+    parts = urlsplit(step.target)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else str(step.channel)

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from services.notifier.campaign import Campaign, Change
 from services.notifier.channel import Answer, Channel
+from services.notifier.compose import compose
 from services.notifier.customers import Customers, Whose
 from services.notifier.delivery import ChannelName, Delivery
+from services.notifier.message import Message
 from services.notifier.plan import plan
 from services.notifier.sender import result_of
+from services.notifier.step import Step
+from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.clock import Clock, rfc3339
 from shared.partition import partition_for
 from shared.transition import TimeCause, Transition
@@ -41,12 +46,14 @@ class Trial:
         channels: Mapping[ChannelName, Channel],
         *,
         partitions: int,
+        links: UnsubscribeLinks,
         clock: Clock,
     ) -> None:
         self._campaigns = campaigns
         self._customers = customers
         self._channels = channels
         self._partitions = partitions
+        self._links = links
         self._clock = clock
 
     async def run(self, name: str, customer: str) -> list[TrialResult] | None:
@@ -66,12 +73,16 @@ class Trial:
                 endpoint=decision.endpoint, partition=partition, stage=decision.stage, while_in=decision.while_in,
                 transition=transition, at_ms=now_ms, fresh_ms=now_ms, attempt=1, take=1,
             )  # fmt: skip
-            result = result_of(delivery, await self._send(delivery), now_ms=now_ms, chance=0)
+            answer = await self._send(delivery, campaign.steps[decision.step - 1], seen.traits)
+            result = result_of(delivery, answer, now_ms=now_ms, chance=0)
             results.append(TrialResult(decision.step, decision.channel, decision.target, result.outcome, result.reason))
         return results
 
-    async def _send(self, delivery: Delivery) -> Answer:
-        return await self._channels[delivery.channel].send(delivery, now_ms=self._clock.now_ms())
+    async def _send(self, delivery: Delivery, step: Step, traits: Mapping[str, Any]) -> Answer:
+        message = compose(delivery, step, traits=traits, links=self._links)
+        if not isinstance(message, Message):
+            return message
+        return await self._channels[delivery.channel].send(message, now_ms=self._clock.now_ms())
 
 
 def as_if(campaign: Campaign, customer: str, *, entry: int, now_ms: int) -> Transition:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from services.stager.settings import StagerSettings
 from services.stager.store import Store
 from services.stager.worker import Worker
-from shared.clock import Clock
+from shared.clock import Clock, rfc3339
 from shared.http import add_operator_routes, answer_unavailable, require_admin
 from shared.log import Log
 from shared.topics import Topics
@@ -44,11 +44,13 @@ class Progress(BaseModel):
     """How far all owners together are.
 
     `behind`: records of the log not yet folded; `overdue`: partitions in which a deadline has come and nobody has
-    lapsed yet; `unpublished`: transitions saved and not yet remembered as published; `transitions`: all saved so far.
+    lapsed yet; `next_due_at`: the earliest written deadline, RFC 3339 (it may turn out to be nobody's); `unpublished`:
+    transitions saved and not yet remembered as published; `transitions`: all saved so far.
     """
 
     behind: int
     overdue: int
+    next_due_at: str | None
     unpublished: int
     transitions: int
 
@@ -110,10 +112,11 @@ def _progress(store: Store, log: Log, topics: Topics, clock: Clock) -> Callable[
     async def progress() -> Progress:
         """How far the stager is, over all partitions and owners."""
         standings, ends = await store.standings(), await log.ends(topics.events)
-        dues = [await store.next_due(number, historical=True) for number in ends]
+        dues = [due for number in ends if (due := await store.next_due(number, historical=True)) is not None]
         return Progress(
             behind=sum(max(0, end - standings[n].offset) if n in standings else end for n, end in ends.items()),
-            overdue=sum(due_ms is not None and due_ms <= clock.now_ms() for due_ms in dues),
+            overdue=sum(due_ms <= clock.now_ms() for due_ms in dues),
+            next_due_at=rfc3339(min(dues)) if dues else None,
             unpublished=sum(standing.seq - standing.published_seq for standing in standings.values()),
             transitions=sum(standing.seq for standing in standings.values()),
         )

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.stager.store import Kept
+from services.stager.store import Kept, ProfileRow
 
 ENTRY_OVERHEAD_BYTES = 320  # the dictionary's slot, key, tuple and bytes headers, measured with tracemalloc
+
+
+Stored = Kept | ProfileRow  # as read, or as written: both say body, due_ms and historical
 
 
 class ProfileCache:
@@ -19,16 +22,16 @@ class ProfileCache:
     def __init__(self, *, bytes_max: int) -> None:
         self._bytes_max = bytes_max
         self._bytes = 0
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, Stored] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, customer: str) -> Kept | None:
+    def get(self, customer: str) -> Stored | None:
         """The profile as last put, or None when it must be read from the store."""
         return self._kept.get(customer)
 
-    def put(self, customer: str, kept: Kept) -> None:
+    def put(self, customer: str, kept: Stored) -> None:
         """Remember this as the newest."""
         earlier = self._kept.pop(customer, None)
         if earlier is not None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.stager.cache import ProfileCache
+from services.stager.cache import ProfileCache, Stored
 from services.stager.draft import Draft, profile_row
 from services.stager.fold.partition import Partition
-from services.stager.fold.profile import Profile, decode_profile, new_profile
+from services.stager.fold.profile import decode_profile, new_profile
 from services.stager.fold.rules import Rules
 from services.stager.store import Claim, DueRow, Kept, PartitionBatch, Position, ProfileRow
+from services.stager.stretch import Decoded
 from shared.clock import MINUTE_MS
 from shared.errors import Malformed
 from shared.event import Event
@@ -21,6 +22,7 @@ from shared.log import Record
 from shared.transition import Transition
 
 IMPORT_QUIET_MS = 10 * MINUTE_MS  # LANGUAGE.md 7: so long after its last record an import without an end is over
+_NOT_UNDERSTOOD = frozenset({"alias", "forget"})
 BAD_RECORDS_MAX = 1_000  # so many unusable records in a row are no accident: a wrong producer or a wrong version of us
 
 
@@ -44,7 +46,9 @@ class OwnedPartition:
         self.offset = claim.position.offset
         self.published_seq = claim.published_seq
         self._cache = ProfileCache(bytes_max=cache_bytes_max)  # only what is saved
-        self._flying: dict[str, Kept] = {}  # handed out last and perhaps not saved yet: the store must not be asked
+        self._flying: dict[
+            str, ProfileRow
+        ] = {}  # handed out last and perhaps not saved yet: the store must not be asked
         self._saved_offset = claim.position.offset
         self._rules = rules
         self._segments = segments
@@ -76,9 +80,24 @@ class OwnedPartition:
         for customer, profile in kept.items():
             self._cache.put(customer, profile)
 
-    def fold(self, record: Record, event: Event) -> None:
-        """Fold a customer's record. What cannot be folded is quarantined."""
-        profile = self._open(event.customer)
+    def fold(self, decoded: Sequence[Decoded]) -> None:
+        """Fold records in order. What cannot be used is quarantined and harms no neighbour."""
+        for record, event, fault in decoded:
+            if event is None:
+                self.reject(record, fault)
+            elif event.customer and event.type not in _NOT_UNDERSTOOD:
+                self._fold_customer(record, event)
+            elif event.type == "import_end":
+                self.observe(record, event)
+            else:
+                self.reject(record, f"{event.type} is not understood by this version")
+
+    def _fold_customer(self, record: Record, event: Event) -> None:
+        draft, customer = self._draft, event.customer
+        profile = draft.profiles.get(customer)
+        if profile is None:
+            kept = self._kept(customer)
+            profile = new_profile(customer) if kept is None else decode_profile(customer, kept.body, self._rules)
         try:
             transitions = self._fold.fold(profile, event, record.timestamp)
         except Malformed as error:
@@ -86,12 +105,12 @@ class OwnedPartition:
             return
         self._bad_in_a_row = 0
         self.offset = record.offset + 1
-        self._draft.profiles[event.customer] = profile
+        draft.profiles[customer] = profile
         if profile.traits_changed:
             profile.traits_changed = False
-            self._draft.traits[event.customer] = profile.traits_json()
+            draft.traits[customer] = profile.traits_json()
         if transitions:
-            self._draft.add_transitions(transitions, _traceparent(record))
+            draft.add_transitions(transitions, _traceparent(record))
 
     def observe(self, record: Record, event: Event | None) -> None:
         """Pass a record that concerns no customer."""
@@ -138,7 +157,7 @@ class OwnedPartition:
             self._note_due(row.due_ms, is_historical=row.historical)
             rows.append(row)
         self._land()
-        self._flying = {row.customer: Kept(row.body, row.due_ms, row.historical) for row in rows}
+        self._flying = {row.customer: row for row in rows}
         return self._hand_out(rows, ())
 
     def has_unsaved(self) -> bool:
@@ -188,15 +207,8 @@ class OwnedPartition:
         self._flying = {}
         self._cache.trim()
 
-    def _kept(self, customer: str) -> Kept | None:
+    def _kept(self, customer: str) -> Stored | None:
         return self._flying.get(customer) or self._cache.get(customer)
-
-    def _open(self, customer: str) -> Profile:
-        profile = self._draft.profiles.get(customer)
-        if profile is not None:
-            return profile
-        kept = self._kept(customer)
-        return new_profile(customer) if kept is None else decode_profile(customer, kept.body, self._rules)
 
     def _note_due(self, due_ms: int | None, *, is_historical: bool) -> None:
         if due_ms is None:

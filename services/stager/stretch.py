@@ -31,18 +31,13 @@ def stretches(arrived: Mapping[int, Sequence[Record]]) -> Iterator[Stretch]:
     """Cut what arrived, by partition, into stretches; each partition's order is kept."""
     rest = {number: [decode_record(record) for record in records] for number, records in arrived.items() if records}
     while rest:
-        before: dict[int, Sequence[Decoded]] = {}
-        ticks: dict[int, Record] = {}
-        behind: dict[int, list[Decoded]] = {}
-        for number, decoded in rest.items():
-            place = next((place for place, (_, event, _) in enumerate(decoded) if _is_tick(event)), None)
-            before[number] = decoded[:place]
-            if place is not None:
-                ticks[number] = decoded[place].record
-                if place + 1 < len(decoded):
-                    behind[number] = decoded[place + 1 :]
-        yield Stretch(before, ticks)
-        rest = behind
+        places = {number: _tick_place(decoded) for number, decoded in rest.items()}
+        yield Stretch(
+            records={number: decoded[: places[number]] for number, decoded in rest.items()},
+            ticks={number: rest[number][place].record for number, place in places.items() if place is not None},
+        )
+        behind = {number: rest[number][place + 1 :] for number, place in places.items() if place is not None}
+        rest = {number: decoded for number, decoded in behind.items() if decoded}
 
 
 def decode_record(record: Record) -> Decoded:
@@ -53,5 +48,9 @@ def decode_record(record: Record) -> Decoded:
         return Decoded(record, None, str(error))
 
 
-def _is_tick(event: Event | None) -> bool:
-    return event is not None and event.type == "tick"
+def _tick_place(decoded: Sequence[Decoded]) -> int | None:
+    """Where the first tick stands."""
+    for place, (_, event, _) in enumerate(decoded):
+        if event is not None and event.type == "tick":
+            return place
+    return None

@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--only", default="fold,drain,http,latency")
+    parser.add_argument("--drains", default="uniform:2,skewed:2,uniform:1", help="shape:stagers,..")
     options = parser.parse_args()
     figures = asyncio.run(_measure(options, set(options.only.split(","))))
     OUTPUT.parent.mkdir(exist_ok=True)
@@ -57,9 +58,9 @@ async def _measure(options: argparse.Namespace, wanted: set[str]) -> dict[str, A
                 figures["http"] = asdict(measure_http(kafka, folder))
             drained: list[DrainFigures] = []
             if "drain" in wanted:
-                for shape, stagers in (("uniform", 2), ("skewed", 2), ("uniform", 1)):
+                for shape, _, stagers in (part.partition(":") for part in options.drains.split(",")):
                     load = Load(options.events, options.customers, shape)
-                    drained.append(await measure_drain(kafka, postgres, load, stagers=stagers, folder=folder))
+                    drained.append(await measure_drain(kafka, postgres, load, stagers=int(stagers), folder=folder))
                 figures["drain"] = [asdict(drain) for drain in drained]
             if "latency" in wanted:
                 half = int(drained[0].events_s / 2) if drained else 20_000

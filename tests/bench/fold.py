@@ -9,6 +9,7 @@ from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
+from services.stager.main import spare_the_collector
 from shared.event import decode
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
 
@@ -40,6 +41,7 @@ def measure_fold() -> FoldFigures:
     partition, profiles = Partition(rules), dict[str, Profile]()
     for event in events:
         profiles.setdefault(event.customer, new_profile(event.customer))
+    spare_the_collector()  # as the stager does
     transitions, fold = 0, partition.fold
     began = time.perf_counter()
     for sequence, event in enumerate(events):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.fixtures_kafka import need_broker
+from tests.servers.kafka import KafkaServer
 from tests.servers.postgres import PostgresServer, ServerMissing, find_server
 
 
@@ -23,3 +25,15 @@ def own_postgres() -> Iterator[PostgresServer]:
         pytest.skip("the PostgreSQL of the environment is not ours to kill")
     with server:
         yield server
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[KafkaServer]:
+    """A broker of the test's own, started, to be killed at will."""
+    need_broker()
+    server = KafkaServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()

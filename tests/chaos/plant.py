@@ -32,7 +32,7 @@ def plant_settings(folder: Path, *, log: str, database: str) -> dict[str, str]:
 
 
 async def wait_until_caught_up(stager: Service, notifier: Service, *, all_services: Sequence[Service]) -> None:
-    """Return when nothing is unread, due, unpublished, undecided or unsent, twice in a row."""
+    """Return when nothing is unread, due now or later, unpublished, undecided or unsent, twice in a row."""
     deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
     quiet = 0
     while quiet < 2:

@@ -28,13 +28,12 @@ SEED = 20_261_123
 @pytest.mark.kafka
 @pytest.mark.postgres
 @pytest.mark.slow
-@pytest.mark.xdist_group("chaos")
 async def test_nothing_is_lost_or_doubled_while_everything_is_killed(
-    kafka_server: KafkaServer, own_postgres: PostgresServer, tmp_path: Path
+    own_kafka: KafkaServer, own_postgres: PostgresServer, tmp_path: Path
 ) -> None:
     address = await own_postgres.create_database()
     await migrate_tables(address)
-    settings = plant_settings(tmp_path, log=f"kafka://{kafka_server.bootstrap}", database=address)
+    settings = plant_settings(tmp_path, log=f"kafka://{own_kafka.bootstrap}", database=address)
     names = ("ingest", "stager", "stager", "notifier")
     ingest, stager, other, notifier = services = [
         Service(name, port=port, settings=settings, output=tmp_path / f"{name}-{port}.txt")
@@ -47,7 +46,7 @@ async def test_nothing_is_lost_or_doubled_while_everything_is_killed(
             ("kill notifier", kill_and_restart(notifier)),
             ("kill ingest", kill_and_restart(ingest)),
             ("freeze stager", freeze_and_thaw(stager, frozen_s=6)),
-            ("broker away", outage(kafka_server.kill, kafka_server.start, away_s=1)),
+            ("broker away", outage(own_kafka.kill, own_kafka.start, away_s=1)),
             ("database away", outage(own_postgres.kill, own_postgres.start, away_s=1)),
         ],
         seconds=25,
@@ -57,7 +56,7 @@ async def test_nothing_is_lost_or_doubled_while_everything_is_killed(
     try:
         await _run(services, feeder, monkey)
         await wait_until_caught_up(stager, notifier, all_services=services)
-        log, engine = KafkaLog(kafka_server.bootstrap), make_engine(address)
+        log, engine = KafkaLog(own_kafka.bootstrap), make_engine(address)
         await log.open()
         await log.ensure(TOPICS.all())
         count = await check_everything(
@@ -77,15 +76,17 @@ async def test_nothing_is_lost_or_doubled_on_the_embedded_pair(tmp_path: Path) -
     path, address = tmp_path / "log.db", f"sqlite+aiosqlite:///{tmp_path / 'tables.db'}"
     await migrate_tables(address)
     settings = plant_settings(tmp_path, log=f"embedded:{path}", database=address)
-    names = ("ingest", "stager", "notifier")
-    ingest, stager, notifier = services = [
-        Service(name, port=port, settings=settings, output=tmp_path / f"{name}.txt")
-        for name, port in zip(names, free_ports(3), strict=True)
+    names = ("ingest", "stager", "stager", "notifier")
+    ingest, stager, other, notifier = services = [
+        Service(name, port=port, settings=settings, output=tmp_path / f"{name}-{port}.txt")
+        for name, port in zip(names, free_ports(4), strict=True)
     ]
     troubles = [(f"kill {service.name}", kill_and_restart(service)) for service in services]
-    troubles.append(("freeze stager", freeze_and_thaw(stager, frozen_s=5)))
-    monkey = Monkey(troubles, seconds=10, seed=SEED)
-    feeder = Feeder(ingest.address, WRITE_KEY, events=8_000, customers=1_000, seconds=10, seed=SEED)
+    troubles += [
+        (f"freeze {name}", freeze_and_thaw(each, frozen_s=6)) for name, each in (("one", stager), ("two", other))
+    ]
+    monkey = Monkey(troubles, seconds=15, seed=SEED)
+    feeder = Feeder(ingest.address, WRITE_KEY, events=12_000, customers=1_000, seconds=15, seed=SEED)
     try:
         await _run(services, feeder, monkey)
         await wait_until_caught_up(stager, notifier, all_services=services)

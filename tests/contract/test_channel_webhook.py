@@ -11,10 +11,10 @@ from standardwebhooks import Webhook
 
 from services.notifier.channel import Failed, Gone, Rejected, Sent
 from services.notifier.channel_webhook import WebhookChannel
-from services.notifier.delivery import ChannelName, Delivery
+from services.notifier.message import Message
 from services.notifier.public_address import is_public
 from shared.clock import SystemClock
-from tests.builders_notifier import NOW_MS, a_delivery
+from tests.builders_notifier import NOW_MS, a_message
 from tests.receiver import SECRET, Receiver
 
 
@@ -40,8 +40,8 @@ async def guarded() -> AsyncIterator[WebhookChannel]:
     await channel.close()
 
 
-def to(url: str) -> Delivery:
-    return a_delivery(channel=ChannelName.WEBHOOK, target=url)
+def to(url: str) -> Message:
+    return a_message("webhook", target=url)
 
 
 async def test_a_message_is_signed_as_standard_webhooks_wants_it(channel: WebhookChannel, receiver: Receiver):

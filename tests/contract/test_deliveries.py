@@ -15,7 +15,7 @@ from services.notifier.deliveries import Claim, FenceLost, OutcomeCount, Partiti
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result, followers_of
 from services.notifier.plan import plan
-from services.notifier.step import ConsoleStep, WebhookStep
+from services.notifier.step import Step
 from services.notifier.tables import metadata
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable
@@ -115,7 +115,7 @@ async def test_a_delivery_that_is_there_stays_as_it_is(deliveries: SqlDeliveries
 
 
 async def test_what_is_taken_is_what_was_decided(deliveries: SqlDeliveries) -> None:
-    campaign = a_campaign(steps=(WebhookStep("https://example.com/ü"),))
+    campaign = a_campaign(steps=(Step(ChannelName("webhook"), "https://example.com/ü"),))
     decision = a_decision(campaign, carried={"traits.name": "Zoë", "orders": 3}, customer="zoë")
     await keep(deliveries, decision)
     assert await take(deliveries, channel="webhook") == [
@@ -145,7 +145,7 @@ async def test_what_is_not_due_or_goes_by_other_channels_is_not_taken(deliveries
 async def test_the_steps_of_a_campaign_and_the_transitions_of_a_partition_are_taken_in_order(
     deliveries: SqlDeliveries,
 ) -> None:
-    campaign = a_campaign(steps=(ConsoleStep(), ConsoleStep()))
+    campaign = a_campaign(steps=(Step(ChannelName("console")), Step(ChannelName("console"))))
     moves = [a_transition(id=str(uuid4()), seq=seq) for seq in (1, 2, 3)]
     decisions = [decision for move in moves for decision in plan([campaign], move, partition=0, now_ms=NOW_MS)]
     await keep(deliveries, *reversed(decisions))

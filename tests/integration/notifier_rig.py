@@ -86,8 +86,8 @@ class Rig:
         stop, listener = asyncio.Event(), bind("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         channels = {
-            ChannelName.CONSOLE: ConsoleChannel(self.lines.append),
-            ChannelName.WEBHOOK: WebhookChannel([SECRET], allow_private=True),
+            ChannelName("console"): ConsoleChannel(self.lines.append),
+            ChannelName("webhook"): WebhookChannel([SECRET], allow_private=True),
         }
         async with asyncio.timeout(2 * WITHIN_S), asyncio.TaskGroup() as tasks:
             service = serve(

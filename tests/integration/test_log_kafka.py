@@ -145,10 +145,10 @@ async def test_large_and_small_appends_to_one_partition_all_get_through(log: Kaf
 
 
 async def test_a_producer_is_refused_where_its_heir_has_written(topic: str, kafka_bootstrap: str) -> None:
-    first = Producer(kafka_bootstrap, codec="gzip", identity=None)
+    first = Producer(kafka_bootstrap, codec="none", identity=None)
     await first.start()
     await first.write(topic, 0, [Entry(None, b"1", partition=0)])
-    heir = Producer(kafka_bootstrap, codec="gzip", identity=first.heir)
+    heir = Producer(kafka_bootstrap, codec="none", identity=first.heir)
     await heir.start()
     await heir.write(topic, 0, [Entry(None, b"2", partition=0)])
     try:
@@ -160,7 +160,7 @@ async def test_a_producer_is_refused_where_its_heir_has_written(topic: str, kafk
 
 
 async def test_a_worn_producer_hands_over_without_losing_or_failing_anything(topic: str, kafka_bootstrap: str) -> None:
-    appender = Appender(kafka_bootstrap, codec="gzip", records_max=100)
+    appender = Appender(kafka_bootstrap, codec="none", records_max=100)
     ten = [Entry(None, b"v", partition=0)] * 10
     try:
         found = await asyncio.gather(*(appender.append(topic, {0: ten}, timeout_s=TIMEOUT_S) for _ in range(50)))

@@ -13,9 +13,11 @@ from services.notifier.channel import Answer
 from services.notifier.channel_console import ConsoleChannel
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName, Delivery, Result
+from services.notifier.delivery import ChannelName, Result
 from services.notifier.gate import Gate
+from services.notifier.message import Message
 from services.notifier.sender import Sender
+from services.notifier.unsubscribe import UnsubscribeLinks
 from services.notifier.worker import Worker
 from shared.database import make_engine
 from shared.errors import Unavailable
@@ -96,7 +98,7 @@ class CannotRecordAtOnce(SqlDeliveries):
 
 def a_sender(rig: Rig, deliveries: SqlDeliveries, channel: ConsoleChannel) -> Sender:
     gate = Gate(deliveries, rig.seen, {"win-back": a_campaign()}, clock=rig.clock)
-    return Sender(deliveries, gate, ChannelName("console"), channel, clock=rig.clock)
+    return Sender(deliveries, gate, ChannelName("console"), channel, links=UnsubscribeLinks(), clock=rig.clock)
 
 
 async def decide_one(rig: Rig, deliveries: SqlDeliveries) -> None:
@@ -124,10 +126,10 @@ class StopsSoonAfter(ConsoleChannel):
         super().__init__(lines.append)
         self._stop = stop
 
-    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+    async def send(self, message: Message, *, now_ms: int) -> Answer:
         self._stop.set()
         await asyncio.sleep(0.1)
-        return await super().send(delivery, now_ms=now_ms)
+        return await super().send(message, now_ms=now_ms)
 
 
 async def test_what_is_under_way_when_stopping_is_finished_and_recorded(rig: Rig) -> None:

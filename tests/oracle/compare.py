@@ -98,10 +98,10 @@ def show(value: object) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
 
 
-def differences(seeds: range, *, spine: bool) -> Iterator[tuple[int, Difference]]:
+def differences(seeds: range, *, spine: bool, only: tuple[str, ...]) -> Iterator[tuple[int, Difference]]:
     """Every seed on which the two disagree."""
     for seed in seeds:
-        difference = compare(draw_case(seed, spine=spine))
+        difference = compare(draw_case(seed, spine=spine, only=only))
         if difference is not None:
             yield seed, difference
 
@@ -126,11 +126,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="0..500", help="FROM..TO")
     parser.add_argument("--spine", action="store_true", help="only the plainest metrics")
+    parser.add_argument("--only", nargs="*", default=[], help="only metrics of these functions")
     parser.add_argument("--most", type=int, default=5, help="stop after so many differences")
     options = parser.parse_args()
     first, last = map(int, options.seeds.split(".."))
     count = 0
-    for seed, difference in differences(range(first, last), spine=options.spine):
+    seeds = range(first, last)
+    for seed, difference in differences(seeds, spine=options.spine, only=tuple(options.only)):
         count += 1
         sys.stdout.write(f"==== seed {seed}: {shrunk(difference).render()}\n")
         sys.stdout.flush()

@@ -35,12 +35,21 @@ def draw_lifecycles(world: World) -> tuple[Lifecycle, ...]:
     """One to three of them, lifecycles and segments, in no order of name."""
     count = world.pick((1, 1, 1, 2, 3))
     names = world.dice.sample(("shop", "vip", "a-file", "z_last"), count)
-    return tuple(draw_segment(world, name) if world.chance(0.3) else draw_lifecycle(world, name) for name in names)
+    drawn = tuple(draw_segment(world, name) if world.chance(0.3) else draw_lifecycle(world, name) for name in names)
+    return (*drawn, draw_watch(world)) if world.only or world.chance(0.2) else drawn
+
+
+def draw_watch(world: World) -> Lifecycle:
+    """A lifecycle that shows what its metrics are worth, again and again."""
+    metrics = tuple(draw_metric(world, f"m{i}") for i in range(4))
+    carry = tuple(Carried(metric.name, MetricValue(metric.name, metric.kind)) for metric in metrics)
+    stage = Stage("here", linger=Linger((world.unit_ms,), max(MINUTE_MS, world.unit_ms)))
+    return Lifecycle("watch", (stage,), metrics, carry=carry, has_carry=True)
 
 
 def draw_metric(world: World, name: str) -> Metric:
     """One metric."""
-    function = world.pick(SPINE if world.spine else ALL)
+    function = world.pick(world.only or (SPINE if world.spine else ALL))
     kind = Kind.TIME if function in TIMES else Kind.ANY if function == "latest" else Kind.NUMBER
     window = draw_window(world) if function in WINDOWED else None
     more: dict[str, Any] = {}
@@ -65,7 +74,7 @@ def draw_names(world: World) -> EventNames:
     """The names that one step matches."""
     if world.chance(0.2):
         return None
-    pool = (*EVENTS, *EVENTS, *RESERVED)
+    pool = EVENTS[:2] if world.only else (*EVENTS, *EVENTS, *RESERVED)
     return frozenset(world.pick(pool) for _ in range(world.pick((1, 1, 1, 2))))
 
 

@@ -42,6 +42,7 @@ class HistoryDraw:
     lines: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     importing: bool = False
+    lateness: float = 0.15
 
     def advance(self) -> None:
         """Let time pass: nothing, a step of the grid, a millisecond, or what ends an import."""
@@ -87,7 +88,7 @@ class HistoryDraw:
     def times(self) -> dict[str, str]:
         """When it happened and when it came in."""
         world = self.world
-        back = world.duration(12) if world.chance(0.15) else 0
+        back = world.duration(world.pick((2, 12))) if world.chance(self.lateness) else 0
         if self.importing:
             return {"timestamp": self.write(world.time()), "receivedAt": written(self.now)}
         if back or world.chance(0.2):
@@ -152,6 +153,7 @@ def draw_history(world: World) -> tuple[list[str], int | None]:
     """The lines, and `until`."""
     customers = CUSTOMERS[: world.pick((1, 1, 1, 2, 3, 5))]
     draw = HistoryDraw(world, world.start_ms + 10 * world.unit_ms, customers, importing=world.chance(0.15))
+    draw.lateness = world.pick((0.0, 0.1, 0.1, 0.2, 0.6))
     for _ in range(world.pick((1, 3, 6, 10, 10, 15, 20, 30, 60))):
         draw.line()
     if world.chance(0.1):

@@ -25,9 +25,9 @@ class Case:
         return render_file(self.lifecycles)
 
 
-def draw_case(seed: int, *, spine: bool = False) -> Case:
+def draw_case(seed: int, *, spine: bool = False, only: tuple[str, ...] = ()) -> Case:
     """The case of a seed, the same for ever."""
-    world = draw_world(seed, spine=spine)
+    world = draw_world(seed, spine=spine, only=only)
     lifecycles = draw_lifecycles(world)
     lines, until_ms = draw_history(world)
     return Case(lifecycles, tuple(lines), until_ms)

@@ -37,13 +37,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class World:
-    """The dice and the grid of one case; with `spine` only the plainest metrics are drawn."""
+    """The dice and the grid of one case; with `spine` only the plainest metrics, with `only` just these functions."""
 
     dice: random.Random
     spine: bool
     unit_ms: int
     start_ms: int
     zone: str
+    only: tuple[str, ...] = ()
 
     def chance(self, probability: float) -> bool:
         """True as often as said."""
@@ -70,10 +71,10 @@ class World:
         return self.pick((0, 1, 1, 2, 2, 3, 4, 5, 7)) * 1_000_000 + self.pick((0, 0, 0, 0, 500_000, 1, -1, 333_333))
 
 
-def draw_world(seed: int, *, spine: bool) -> World:
+def draw_world(seed: int, *, spine: bool, only: tuple[str, ...]) -> World:
     """The world of a seed."""
     dice = random.Random(seed)
     zone, start = dice.choice(PLACES)
     start_ms = parse_time(start)
     assert start_ms is not None
-    return World(dice, spine, dice.choice(UNITS), start_ms, zone)
+    return World(dice, spine, dice.choice(UNITS), start_ms, zone, only)

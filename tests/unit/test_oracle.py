@@ -11,7 +11,7 @@ from tests.oracle.compare import compare
 from tests.oracle.generate import draw_case
 from tests.oracle.real import canonical, load
 
-SEEDS = 160  # in all, as many as a few seconds allow
+SEEDS = 120  # in all, as many as a few seconds allow
 AT_ONCE = 20
 
 

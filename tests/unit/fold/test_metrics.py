@@ -111,6 +111,20 @@ def test_a_calendar_day_begins_at_local_midnight() -> None:
     assert [read(story, at) for at in ("2026-01-06T02:59:59.999Z", "2026-01-06T03:00:00.000Z")] == [1, 0]
 
 
+def test_an_earlier_day_is_due_at_midnights_not_at_every_millisecond() -> None:
+    was_here = Stage("was_here", at_least("once", 1))
+    once = metric("once", "count", window=Calendar("day", back=3), zone="UTC")
+    story = Story(lifecycle(Stage("idle"), was_here, metrics=(once,)))
+    story.event(JAN.format(1))
+
+    story.tick("2026-01-02T23:00:00Z")
+    due_ms = story.profiles["ann"].due_ms
+    story.tick(JAN.format(9))
+
+    assert due_ms == at(JAN.format(3))
+    assert story.moves()[1:] == [("idle", "was_here", JAN.format(4)), ("was_here", "idle", JAN.format(5))]
+
+
 def test_regular_counts_the_periods_back_from_now() -> None:
     story = probe(metric("watched", "regular", period_ms=days(7), periods=3))
     for day in (1, 2, 9):

@@ -10,7 +10,8 @@ import pytest
 from services.notifier.campaign import Campaign, Change, Trigger
 from services.notifier.campaign_file import Loaded, Rules, load_paths, load_text
 from services.notifier.condition import Surroundings
-from services.notifier.step import ConsoleStep, WebhookStep
+from services.notifier.delivery import ChannelName
+from services.notifier.step import Step
 from shared.clock import HOUR_MS
 from tests.builders_notifier import RULES
 
@@ -45,7 +46,7 @@ def test_a_whole_file_says_what_it_says():
         Campaign(
             "win-back",
             Trigger("shop", "at_risk", Change.LINGERED, 1),
-            (ConsoleStep(), WebhookStep("https://example.com/hook?x=1")),
+            (Step(ChannelName("console")), Step(ChannelName("webhook"), "https://example.com/hook?x=1")),
             too_old_ms=36 * HOUR_MS,
             description="Bring them back",
         ),

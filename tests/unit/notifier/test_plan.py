@@ -7,10 +7,9 @@ import pytest
 from services.notifier.campaign import Change
 from services.notifier.delivery import ChannelName, Outcome
 from services.notifier.plan import plan
-from services.notifier.step import ConsoleStep, WebhookStep
 from shared.clock import HOUR_MS
 from shared.errors import Malformed
-from tests.builders_notifier import NOW_MS, a_campaign, a_lingering, a_transition
+from tests.builders_notifier import NOW_MS, a_campaign, a_lingering, a_step, a_transition
 
 
 def names(campaigns: list, transition: object) -> list[str]:
@@ -45,12 +44,18 @@ def test_another_lifecycle_with_the_same_stage_is_not_answered():
 
 
 def test_each_step_becomes_a_delivery_of_its_channel():
-    campaign = a_campaign(steps=(ConsoleStep(), WebhookStep("https://example.com/a"), WebhookStep("https://b.example")))
+    campaign = a_campaign(
+        steps=(
+            a_step(),
+            a_step("webhook", "https://example.com/a"),
+            a_step("webhook", "https://b.example"),
+        )
+    )
     decisions = plan([campaign], a_transition(), partition=0, now_ms=NOW_MS)
     assert [(d.step, d.channel, d.target) for d in decisions] == [
-        (1, ChannelName.CONSOLE, ""),
-        (2, ChannelName.WEBHOOK, "https://example.com/a"),
-        (3, ChannelName.WEBHOOK, "https://b.example"),
+        (1, ChannelName("console"), ""),
+        (2, ChannelName("webhook"), "https://example.com/a"),
+        (3, ChannelName("webhook"), "https://b.example"),
     ]
     assert len({d.id for d in decisions}) == 3
 

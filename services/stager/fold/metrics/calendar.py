@@ -47,9 +47,8 @@ class InPeriod(Moving):
         nearest = min((period for period in memory if period >= asked - 1), default=None)
         if nearest is None:
             return NEVER
-        if nearest <= asked + 1:
-            return next_period(t_ms, self._zone, self._unit)
-        return max(t_ms + 1, before_period(nearest + self._back, self._unit))
+        shortly_before_ms = before_period(nearest + self._back, self._unit)
+        return shortly_before_ms if shortly_before_ms > t_ms else next_period(t_ms, self._zone, self._unit)
 
     def pack(self, memory: Memory) -> Memory:
         """Pairs in order of period: MessagePack's dictionaries keep no order of their own."""

@@ -1,0 +1,53 @@
+"""A wrong setting is named, with what stood there and what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.stager.settings import StagerSettings
+from shared.errors import Refused
+from shared.settings import Settings, read_settings
+
+
+def _refusal(monkeypatch: pytest.MonkeyPatch, kind: type[Settings], **environment: str) -> str:
+    for name, text in environment.items():
+        monkeypatch.setenv(f"STAGELINE_{name}", text)
+    with pytest.raises(Refused) as refused:
+        read_settings(kind)
+    return str(refused.value)
+
+
+def test_a_setting_that_is_missing_is_named_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = _refusal(monkeypatch, StagerSettings)
+    assert message.startswith("STAGELINE_LIFECYCLES is not set: Lifecycle files or folders")
+
+
+@pytest.mark.parametrize("address", ["kafka://", "embedded:", "redis://here", ""])
+def test_a_log_address_that_names_no_log_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    message = _refusal(monkeypatch, Settings, LOG=address)
+    assert message.startswith("STAGELINE_LOG: expected kafka://host:9092")
+    assert repr(address) in message
+
+
+def test_every_wrong_setting_gets_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = _refusal(monkeypatch, Settings, PARTITIONS="many", DATABASE="mysql://x")
+    assert [line.partition(":")[0] for line in message.splitlines()] == ["STAGELINE_DATABASE", "STAGELINE_PARTITIONS"]
+
+
+def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    monkeypatch.setenv("STAGELINE_ADMIN_TOKEN_FILE", str(tmp_path / "token"))
+    assert read_settings(Settings).admin_token == "s3cret"
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "STAGELINE_ADMIN_TOKEN_FILE: cannot read" in _refusal(
+        monkeypatch, Settings, ADMIN_TOKEN_FILE="/no/such/file"
+    )
+
+
+def test_paths_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGELINE_LIFECYCLES", "a.yaml, folder")
+    assert read_settings(StagerSettings).lifecycles == (Path("a.yaml"), Path("folder"))
