@@ -19,7 +19,7 @@ from services.notifier.channel import SEND_TIMEOUT_S, Failed, Gone, Rejected
 from services.notifier.public_address import AddressRefused, public_socket
 from shared.clock import SECOND_MS, to_ms
 
-CONNECTIONS_MAX = 200  # over all receivers: as many as the sender runs attempts at once
+CONNECTIONS_MAX = 500  # over all receivers: as many as the sender runs attempts at once
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
 
 
