@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -193,3 +194,20 @@ async def test_a_preview_shows_a_real_customers_newest_transition_with_the_trait
     assert "Dear Ann, you came from loyal" in text
     with pytest.raises(Refused, match="none of the 0 transitions"):
         await preview_campaign(settings, campaign, customer="nobody", transitions=None)
+
+
+LINK = """
+campaign: told
+on: {lifecycle: shop, stage: at_risk, change: moved}
+send: [{channel: console, text: "{{ unsubscribe_link }}"}]
+"""
+
+
+async def test_a_template_with_a_link_that_nobody_has_set_up_is_refused_at_start(tmp_path: Path) -> None:
+    async with rig_of(tmp_path, LINK) as rig:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with rig.running():
+                await asyncio.Event().wait()
+    (refused,) = caught.value.exceptions
+    assert isinstance(refused, Refused)
+    assert "STAGELINE_UNSUBSCRIBE_URL" in str(refused)
