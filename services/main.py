@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.notifier.deliveries_command import app as deliveries_app
 from shared.clock import Clock, SystemClock
 from shared.errors import StagelineError
 from shared.run import run
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from shared.log import Log
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Stageline.")
+
+app.add_typer(deliveries_app, name="deliveries")
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 

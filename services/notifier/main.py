@@ -11,6 +11,7 @@ import structlog
 
 from services.notifier import metrics, subscription_file
 from services.notifier.api import Progress, make_app
+from services.notifier.api_operate import make_router
 from services.notifier.campaign import Campaign
 from services.notifier.campaign_file import Rules, load_paths
 from services.notifier.channel import Channel
@@ -25,6 +26,7 @@ from services.notifier.gate import Gate
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.subscription import Subscription
+from services.notifier.trial import Trial
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
 from shared.database import make_engine
@@ -69,9 +71,14 @@ async def serve(
         customers = customers or SqlCustomers(make_engine(settings.database))
         stack.push_async_callback(customers.close)
         service = _Service(settings, log, deliveries, customers, channels, campaigns, subscriptions, clock)
+        trial = Trial(
+            {one.name: one for one in campaigns}, customers, channels, partitions=settings.partitions,
+            links=settings.unsubscribe_links, clock=clock,
+        )  # fmt: skip
         app = make_app(
-            deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress
-        )
+            deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress,
+            operate=make_router(deliveries, trial, clock=clock),
+        )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()
             tasks.create_task(serve_http(app, socket_of_http, http_stop))
@@ -140,10 +147,8 @@ class _Service:
             self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders
         )
         known = [*campaigns, *(one.as_campaign() for one in subscriptions)]
-        gate, links = (
-            Gate(deliveries, customers, {one.name: one for one in known}, clock=clock),
-            settings.unsubscribe_links,
-        )
+        gate = Gate(deliveries, customers, {one.name: one for one in known}, clock=clock)
+        links = settings.unsubscribe_links
         self._senders = [
             Sender(deliveries, gate, name, channel, links=links, clock=clock) for name, channel in channels.items()
         ]

@@ -131,10 +131,13 @@ class Sender:
             self._endpoints.abandon(delivery.endpoint)
             raise
         now_ms = self._clock.now_ms()
-        if isinstance(answer, Failed):
-            self._endpoints.fail(delivery.endpoint, now_ms=now_ms, retry_after_ms=answer.retry_after_ms)
-        else:
-            self._endpoints.succeed(delivery.endpoint)
+        match answer:
+            case Failed(_, retry_after_ms):
+                self._endpoints.fail(delivery.endpoint, now_ms=now_ms, retry_after_ms=retry_after_ms)
+            case Sent() | Gone():
+                self._endpoints.succeed(delivery.endpoint)
+            case Rejected() | NoAddress():  # nobody was asked
+                self._endpoints.abandon(delivery.endpoint)
         self._woken.set()  # there is room again
         result = result_of(delivery, answer, now_ms=now_ms, chance=random.random(), note=cleared.note)
         metrics.ATTEMPTS.labels(self._name, result.outcome).inc()

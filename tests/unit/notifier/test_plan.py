@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.campaign import Change
+from services.notifier.campaign import Change, Trigger
 from services.notifier.delivery import ChannelName, Outcome
 from services.notifier.plan import plan
 from shared.clock import HOUR_MS
@@ -65,6 +65,53 @@ def test_a_delivery_keeps_its_id_whenever_it_is_decided():
     assert first[0].id == again[0].id
     # Written out: another id after an upgrade would make every receiver take repeats for news.
     assert str(first[0].id) == "ac5f28c2-e727-530f-9905-20dc3a97df2c"
+
+
+def test_editing_a_campaign_changes_no_id():
+    edited = a_campaign(steps=(a_step("webhook", "https://example.com/new"),), too_old_ms=1, hold_ms=5, priority=9)
+    ids = {plan([one], a_transition(), partition=0, now_ms=NOW_MS)[0].id for one in (a_campaign(), edited)}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "answered"),
+    [
+        ({"is_first_entry": True}, {1}),
+        ({"came_from": frozenset({"active"})}, {1, 2}),
+        ({"came_from": frozenset({None, "loyal"})}, {3}),
+    ],
+)
+def test_a_move_is_narrowed_by_its_entry_and_where_it_came_from(narrowed: dict, answered: set[int]):
+    campaign = a_campaign(trigger=Trigger("shop", "at_risk", Change.MOVED, **narrowed))
+    moves = [a_transition(seq=1), a_transition(seq=2, entry=2), a_transition(seq=3, from_stage=None, entry=3)]
+    assert {move.seq for move in moves if names([campaign], move)} == answered
+
+
+def test_leaving_is_narrowed_by_where_it_leads():
+    campaign = a_campaign(trigger=Trigger("shop", "at_risk", Change.LEFT, went_to=frozenset({"active"})))
+    moves = [a_transition(from_stage="at_risk", to_stage=to) for to in ("active", "churned", None)]
+    assert [names([campaign], move) for move in moves] == [["win-back"], [], []]
+
+
+def test_a_held_message_is_due_when_its_hold_is_over():
+    (decision,) = plan([a_campaign(hold_ms=HOUR_MS)], a_transition(), partition=0, now_ms=NOW_MS + 5)
+    assert (decision.outcome, decision.due_ms) == (Outcome.HELD, NOW_MS + HOUR_MS)
+
+
+def test_a_message_about_a_segment_is_true_inside_or_outside_of_it():
+    joined = a_transition(lifecycle="vip", from_stage="out", to_stage="in", entry=1)
+    parted = a_transition(lifecycle="vip", from_stage="in", to_stage="out", entry=0)
+    told = [
+        (decision.stage, decision.while_in)
+        for stage, change, move in [
+            ("in", Change.MOVED, joined), ("out", Change.LEFT, joined), ("in", Change.LEFT, parted),
+            ("out", Change.MOVED, parted),
+        ]
+        for decision in plan(
+            [a_campaign(trigger=Trigger("vip", stage, change))], move, partition=0, now_ms=NOW_MS
+        )
+    ]  # fmt: skip
+    assert told == [("in", True), ("in", True), ("in", False), ("in", False)]
 
 
 def test_other_transitions_and_campaigns_have_other_ids():
