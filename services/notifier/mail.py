@@ -49,7 +49,7 @@ def address_of(text: str) -> Address | None:
         found = Address(display_name=name.strip().strip('"'), addr_spec=spec.strip())
     except (ValueError, MessageError, IndexError):
         return None
-    return found if found.username and "." in found.domain.strip(".") + "." and found.domain else None
+    return found if found.username and found.domain else None
 
 
 def _domain(sender: str) -> str:

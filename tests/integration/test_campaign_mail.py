@@ -49,9 +49,7 @@ async def mailing(rig: Rig, sink: SmtpSink) -> AsyncIterator[None]:
     settings = NotifierSettings(database=rig.address, partitions=4, campaigns=rig.settings.campaigns, **LINK)
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         listener = bind("127.0.0.1", 0)
-        service = serve(
-            settings, stop, log=rig.log, clock=rig.clock, channels=channels, rules=RULES, listener=listener
-        )
+        service = serve(settings, stop, log=rig.log, clock=rig.clock, channels=channels, rules=RULES, listener=listener)
         tasks.create_task(service)
         try:
             yield
