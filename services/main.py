@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Stageline.")
 
+<<<<<<< HEAD
 app.add_typer(deliveries_app, name="deliveries")
+=======
+lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
+app.add_typer(lifecycles_app, name="lifecycles")
+>>>>>>> main
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
@@ -174,7 +179,12 @@ async def migrate_tables(database: str) -> None:
 
 
 @app.command()
-def check(files: Files) -> None:
+def check(
+    files: Files,
+    events: Annotated[
+        Path | None, typer.Option(help="A sample of events: warn of event names in the files that it does not have.")
+    ] = None,
+) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
     from services.notifier.campaign_file import load_paths as load_campaigns
     from services.notifier.subscription_file import check_lifecycles
@@ -185,7 +195,16 @@ def check(files: Files) -> None:
     subscriptions = load_subscriptions(files)
     faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
+<<<<<<< HEAD
         faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
+=======
+        stages = {part.name: [stage.name for stage in part.stages] for part in lifecycles.lifecycles}
+        faults |= set(check_against(campaigns, stages))
+    if events is not None:
+        from services.stager.sample import unseen_in_sample
+
+        faults |= set(unseen_in_sample(files, events))
+>>>>>>> main
     for fault in sorted(faults):
         typer.echo(fault.render(), err=True)
     if any(fault.severity == "error" for fault in faults):
@@ -218,11 +237,63 @@ def simulate(
     events: Annotated[str, typer.Option(help="A file of events, one JSON object a line; - for standard input.")],
     until: Annotated[str | None, typer.Option(help="Let time pass until then (default: the last event).")] = None,
     customer: Annotated[str | None, typer.Option(help="Print only this customer's transitions.")] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Print tables and a picture of the flow.")] = False,  # noqa: FBT002
+    speed: Annotated[bool, typer.Option("--speed", help="Say how many events a second it were.")] = False,  # noqa: FBT002
 ) -> None:
     """Fold a file of events without any server and print each transition as one line of JSON."""
-    from services.stager.simulate_command import run_simulation
+    from services.stager.simulate_command import Report, run_simulation
 
-    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, customer=customer))
+    report = Report(customer=customer, summary=summary, speed=speed)
+    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, report=report))
+
+
+@app.command()
+def explain(
+    lifecycle: Annotated[list[Path], typer.Option(help="Lifecycle files, or folders of them; may be repeated.")],
+    events: Annotated[str, typer.Option(help="A file of events, one JSON object a line; - for standard input.")],
+    customer: Annotated[str, typer.Option(help="Whom to explain.")],
+    at: Annotated[str | None, typer.Option(help="As of when (default: the last event).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
+) -> None:
+    """Say why a customer is where he is: clause by clause, with values, and when it will next change by itself."""
+    from services.stager.explain_command import run_explanation
+
+    raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of lifecycle files, for editors."""
+    import json
+
+    from services.stager.language.schema import file_schema
+
+    typer.echo(json.dumps(file_schema(), indent=2))
+
+
+@app.command(name="test")
+def tell_stories(files: Files) -> None:
+    """Run stories: what happens to a customer step by step, and where he must then be; prints what differs, and why."""
+    from services.stager.story_command import run_stories
+
+    raise typer.Exit(run_stories(files))
+
+
+@lifecycles_app.callback()
+def lifecycles(context: typer.Context) -> None:
+    """List the ready-made lifecycles and segments: what each is for, and the events that it needs."""
+    from services.stager.lifecycles_command import print_list
+
+    if context.invoked_subcommand is None:
+        print_list()
+
+
+@lifecycles_app.command()
+def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> None:
+    """Print one of them, to be saved and changed."""
+    from services.stager.lifecycles_command import print_file
+
+    print_file(name)
 
 
 # Campaigns and subscriptions
