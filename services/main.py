@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.notifier.campaign_commands import add_campaign_commands
 from services.notifier.deliveries_command import app as deliveries_app
 from shared.clock import Clock, SystemClock
 from shared.errors import StagelineError
@@ -24,17 +25,13 @@ from shared.waiting import until_available
 
 if TYPE_CHECKING:
     from services.notifier.campaign_file import Rules
-    from services.notifier.settings import NotifierSettings
     from shared.log import Log
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Stageline.")
 
-<<<<<<< HEAD
 app.add_typer(deliveries_app, name="deliveries")
-=======
 lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
 app.add_typer(lifecycles_app, name="lifecycles")
->>>>>>> main
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
@@ -195,16 +192,11 @@ def check(
     subscriptions = load_subscriptions(files)
     faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
-<<<<<<< HEAD
         faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
-=======
-        stages = {part.name: [stage.name for stage in part.stages] for part in lifecycles.lifecycles}
-        faults |= set(check_against(campaigns, stages))
     if events is not None:
         from services.stager.sample import unseen_in_sample
 
         faults |= set(unseen_in_sample(files, events))
->>>>>>> main
     for fault in sorted(faults):
         typer.echo(fault.render(), err=True)
     if any(fault.severity == "error" for fault in faults):
@@ -296,57 +288,7 @@ def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> 
     print_file(name)
 
 
-# Campaigns and subscriptions
-
-
-@app.command()
-def preview(
-    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
-    customer: Annotated[str | None, typer.Option(help="A real customer: as the tables know them now.")] = None,
-    transition: Annotated[
-        Path | None, typer.Option(help="A file of transitions, as `simulate` prints them, instead of the tables'.")
-    ] = None,
-    campaigns: Annotated[
-        list[Path] | None, typer.Option(help="Campaign files or folders (default: STAGELINE_CAMPAIGNS).")
-    ] = None,
-) -> None:
-    """Print what a campaign would say to a customer, on their newest transition that it answers; nothing is sent."""
-    from services.notifier.commands import named, preview_campaign
-    from services.notifier.main import load_campaigns
-    from services.notifier.settings import NotifierSettings
-
-    settings = _with_campaigns(read_settings(NotifierSettings), campaigns)
-    known = load_campaigns(settings, campaign_rules(settings.lifecycles))
-    chosen = known[named(campaign, known)]
-    text, is_whole = asyncio.run(preview_campaign(settings, chosen, customer=customer, transitions=transition))
-    typer.echo(text)
-    if not is_whole:
-        raise typer.Exit(1)
-
-
-@app.command()
-def replay(
-    subscription: Annotated[str, typer.Argument(help="The subscription's name.")],
-    from_time: Annotated[str | None, typer.Option(help="Transitions that happened at this time or later.")] = None,
-    from_seq: Annotated[str | None, typer.Option(help="PARTITION:SEQ: this `seq` of this partition and later.")] = None,
-    campaigns: Annotated[
-        list[Path] | None, typer.Option(help="Files or folders with the subscription (default: STAGELINE_CAMPAIGNS).")
-    ] = None,
-) -> None:
-    """Send a subscription its transitions again, under the ids that they had; a running notifier sends them."""
-    from services.notifier.commands import beginning, named, replay_subscription
-    from services.notifier.main import load_subscriptions
-    from services.notifier.settings import NotifierSettings
-
-    settings = _with_campaigns(read_settings(NotifierSettings), campaigns)
-    known = load_subscriptions(settings)
-    chosen, begin = known[named(subscription, known)], beginning(from_time=from_time, from_seq=from_seq)
-    done = asyncio.run(replay_subscription(settings, chosen, begin=begin))
-    typer.echo(f"{done.transitions} transitions: {done.again} deliveries again, {done.new} for the first time")
-
-
-def _with_campaigns(settings: NotifierSettings, paths: list[Path] | None) -> NotifierSettings:
-    return settings if paths is None else settings.model_copy(update={"campaigns": tuple(paths)})
+add_campaign_commands(app, campaign_rules)
 
 
 if __name__ == "__main__":

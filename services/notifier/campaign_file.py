@@ -31,21 +31,13 @@ from shared.document import Fault, Faults, Listing, Mapping, Node
 STEPS_MAX = 20  # each answers every transition of the campaign
 PRIORITY_MAX = 9
 
-<<<<<<< HEAD
 _CAMPAIGN_KEYS = (
     "campaign", "on", "where", "send", "hold", "quiet_hours", "cap", "too_old", "consent", "priority", "start", "end",
     "sample", "paused", "description",
 )  # fmt: skip
 # Stands where a trigger is wrong, so that everything else of the campaign is read all the same.
 _NO_TRIGGER = Trigger("", "", Change.MOVED)
-_NEIGHBOURS = ("lifecycle", "segment", "subscription")  # what else may stand in the same file
-=======
-_CAMPAIGN_KEYS = ("campaign", "on", "send", "too_old", "description")
-_TRIGGER_KEYS = ("lifecycle", "stage", "change", "nth")
-_STEP_KEYS = {ChannelName.CONSOLE: ("channel",), ChannelName.WEBHOOK: ("channel", "url")}
-_CHANGES_MEANT = {"entered": "moved", "moved_into": "moved", "exited": "left", "stayed": "lingered"}
-_NEIGHBOURS = ("lifecycle", "segment", "story")  # what else may stand in the same file
->>>>>>> main
+_NEIGHBOURS = ("lifecycle", "segment", "story", "subscription")  # what else may stand in the same file
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,11 +88,7 @@ def _read(document: Node, faults: Faults, places: dict[str, str]) -> Lifecycle |
         faults.add(document, "a document begins with `lifecycle: NAME` or `segment: NAME`")
         return None
     kinds = [key for key, _ in document.entries if key.value in _KINDS]
-<<<<<<< HEAD
-    if [key.value for key in kinds] in _OTHERS:
-=======
-    if [key.value for key in kinds] == ["campaign"] or is_story(document):
->>>>>>> main
+    if [key.value for key in kinds] in _OTHERS or is_story(document):
         return None
     if len(kinds) != 1:
         _report_kind(document, faults)
