@@ -29,10 +29,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Not this time. `retry_after_ms` is how long the receiver asked to be left alone (0: it did not)."""
+    """Not this time. `retry_after_ms` is how long the receiver asked to be left alone (0: it did not).
+
+    `may_have_arrived`: it was handed over, and nobody knows what became of it.
+    """
 
     reason: str
     retry_after_ms: int = 0
+    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class EmailChannel:
                 await connection.client.send_message(mail)
                 connection.mails += 1
         except TimeoutError:  # aiosmtplib's own among them
-            return Failed(f"no answer within {self._timeout_s} s")
+            return Failed(f"no answer within {self._timeout_s} s", may_have_arrived=True)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             return _answer(error)
         return Sent("accepted by the mail server")

@@ -108,6 +108,7 @@ class Result:
 
     `is_attempt`: the channel was asked. `followers` are the ids of the fallback steps that this decides about: the
     first is released when the outcome falls back, else none is needed any more. A target that is `gone` is disabled.
+    `keeps_place`: it may have arrived, and so its place under a cap is not given back.
     """
 
     id: UUID
@@ -119,6 +120,7 @@ class Result:
     is_attempt: bool = False
     followers: Sequence[UUID] = ()
     gone: str | None = None
+    keeps_place: bool = False
 
 
 def delivery_id(transition: str, campaign: str, step: int) -> UUID:

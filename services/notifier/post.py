@@ -89,8 +89,9 @@ class Poster:
         if isinstance(error, aiohttp.InvalidURL):
             return Rejected("not a URL")
         if isinstance(error, TimeoutError):
-            return Failed(f"no answer within {self._timeout_s} s")
-        return Failed(f"{type(error).__name__}: {error}")
+            return Failed(f"no answer within {self._timeout_s} s", may_have_arrived=True)
+        never_connected = isinstance(error, aiohttp.ClientConnectorError)
+        return Failed(f"{type(error).__name__}: {error}", may_have_arrived=not never_connected)
 
 
 def gone() -> Gone:

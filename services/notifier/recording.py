@@ -155,7 +155,7 @@ def _result(result: Result) -> dict[str, object]:
         "reason": result.reason,
         "finished_ms": result.finished_ms,
         "due_ms": result.due_ms,
-        "counted_ms": result.finished_ms if is_sent else None,
+        "counted_ms": result.finished_ms if is_sent or result.keeps_place else None,
         "is_sent": is_sent,
         "given_back": 0 if result.is_attempt else 1,
     }

@@ -132,7 +132,7 @@ class Sender:
             raise
         now_ms = self._clock.now_ms()
         match answer:
-            case Failed(_, retry_after_ms):
+            case Failed(_, retry_after_ms, _):
                 self._endpoints.fail(delivery.endpoint, now_ms=now_ms, retry_after_ms=retry_after_ms)
             case Sent() | Gone():
                 self._endpoints.succeed(delivery.endpoint)
@@ -191,7 +191,7 @@ class Sender:
 
 def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float, note: str = "") -> Result:
     """What an attempt came to, and when to try again. `chance` is a random number in [0, 1)."""
-    due_ms, gone = None, None
+    due_ms, gone, keeps_place = None, None, False
     match answer:
         case Sent():
             outcome = Outcome.SENT
@@ -201,7 +201,8 @@ def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float,
             outcome, gone = Outcome.DEAD, delivery.target or None
         case NoAddress():
             outcome = Outcome.NO_ADDRESS
-        case Failed(_, retry_after_ms):
+        case Failed(_, retry_after_ms, may_have_arrived):
+            keeps_place = may_have_arrived
             due_ms = next_attempt_ms(delivery.attempt, now_ms=now_ms, chance=chance, retry_after_ms=retry_after_ms)
             outcome = Outcome.DEAD if due_ms is None else Outcome.FAILED
     return Result(
@@ -214,4 +215,5 @@ def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float,
         is_attempt=True,
         followers=followers_of(delivery),
         gone=gone,
+        keeps_place=keeps_place,
     )

@@ -146,6 +146,14 @@ async def test_a_place_is_given_back_when_sending_failed_and_kept_when_it_was_se
     assert await kept.reserve([wanted(third)], now_ms=NOW_MS) == set()
 
 
+async def test_what_may_have_arrived_keeps_its_place(kept: SqlDeliveries) -> None:
+    await keep(kept, a_decision(seq=1), a_decision(seq=2))
+    first, second = await take(kept)
+    await kept.reserve([wanted(first)], now_ms=NOW_MS)
+    await kept.record([result(first, Outcome.FAILED, due_ms=NOW_MS + 5, keeps_place=True)])
+    assert await kept.reserve([wanted(second)], now_ms=NOW_MS) == set()
+
+
 async def test_a_place_is_free_again_when_its_time_is_over(kept: SqlDeliveries) -> None:
     await keep(kept, a_decision(seq=1), a_decision(seq=2))
     first, second = await take(kept)
