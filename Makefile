@@ -46,4 +46,5 @@ lock:  ## pin every dependency by hash again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:  ## remove what setup, tests and the demo made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .demo .bench
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .servers .demo .bench
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

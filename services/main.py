@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.notifier.campaign_commands import add_campaign_commands
 from services.notifier.deliveries_command import app as deliveries_app
 from shared.clock import Clock, SystemClock
 from shared.errors import StagelineError
@@ -24,12 +25,13 @@ from shared.waiting import until_available
 
 if TYPE_CHECKING:
     from services.notifier.campaign_file import Rules
-    from services.notifier.settings import NotifierSettings
     from shared.log import Log
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Stageline.")
 
 app.add_typer(deliveries_app, name="deliveries")
+lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
+app.add_typer(lifecycles_app, name="lifecycles")
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
@@ -174,7 +176,12 @@ async def migrate_tables(database: str) -> None:
 
 
 @app.command()
-def check(files: Files) -> None:
+def check(
+    files: Files,
+    events: Annotated[
+        Path | None, typer.Option(help="A sample of events: warn of event names in the files that it does not have.")
+    ] = None,
+) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
     from services.notifier.campaign_file import load_paths as load_campaigns
     from services.notifier.subscription_file import check_lifecycles
@@ -186,6 +193,10 @@ def check(files: Files) -> None:
     faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
         faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
+    if events is not None:
+        from services.stager.sample import unseen_in_sample
+
+        faults |= set(unseen_in_sample(files, events))
     for fault in sorted(faults):
         typer.echo(fault.render(), err=True)
     if any(fault.severity == "error" for fault in faults):
@@ -218,64 +229,66 @@ def simulate(
     events: Annotated[str, typer.Option(help="A file of events, one JSON object a line; - for standard input.")],
     until: Annotated[str | None, typer.Option(help="Let time pass until then (default: the last event).")] = None,
     customer: Annotated[str | None, typer.Option(help="Print only this customer's transitions.")] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Print tables and a picture of the flow.")] = False,  # noqa: FBT002
+    speed: Annotated[bool, typer.Option("--speed", help="Say how many events a second it were.")] = False,  # noqa: FBT002
 ) -> None:
     """Fold a file of events without any server and print each transition as one line of JSON."""
-    from services.stager.simulate_command import run_simulation
+    from services.stager.simulate_command import Report, run_simulation
 
-    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, customer=customer))
-
-
-# Campaigns and subscriptions
+    report = Report(customer=customer, summary=summary, speed=speed)
+    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, report=report))
 
 
 @app.command()
-def preview(
-    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
-    customer: Annotated[str | None, typer.Option(help="A real customer: as the tables know them now.")] = None,
-    transition: Annotated[
-        Path | None, typer.Option(help="A file of transitions, as `simulate` prints them, instead of the tables'.")
-    ] = None,
-    campaigns: Annotated[
-        list[Path] | None, typer.Option(help="Campaign files or folders (default: STAGELINE_CAMPAIGNS).")
-    ] = None,
+def explain(
+    lifecycle: Annotated[list[Path], typer.Option(help="Lifecycle files, or folders of them; may be repeated.")],
+    events: Annotated[str, typer.Option(help="A file of events, one JSON object a line; - for standard input.")],
+    customer: Annotated[str, typer.Option(help="Whom to explain.")],
+    at: Annotated[str | None, typer.Option(help="As of when (default: the last event).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
 ) -> None:
-    """Print what a campaign would say to a customer, on their newest transition that it answers; nothing is sent."""
-    from services.notifier.commands import named, preview_campaign
-    from services.notifier.main import load_campaigns
-    from services.notifier.settings import NotifierSettings
+    """Say why a customer is where he is: clause by clause, with values, and when it will next change by itself."""
+    from services.stager.explain_command import run_explanation
 
-    settings = _with_campaigns(read_settings(NotifierSettings), campaigns)
-    known = load_campaigns(settings, campaign_rules(settings.lifecycles))
-    chosen = known[named(campaign, known)]
-    text, is_whole = asyncio.run(preview_campaign(settings, chosen, customer=customer, transitions=transition))
-    typer.echo(text)
-    if not is_whole:
-        raise typer.Exit(1)
+    raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
 
 
 @app.command()
-def replay(
-    subscription: Annotated[str, typer.Argument(help="The subscription's name.")],
-    from_time: Annotated[str | None, typer.Option(help="Transitions that happened at this time or later.")] = None,
-    from_seq: Annotated[str | None, typer.Option(help="PARTITION:SEQ: this `seq` of this partition and later.")] = None,
-    campaigns: Annotated[
-        list[Path] | None, typer.Option(help="Files or folders with the subscription (default: STAGELINE_CAMPAIGNS).")
-    ] = None,
-) -> None:
-    """Send a subscription its transitions again, under the ids that they had; a running notifier sends them."""
-    from services.notifier.commands import beginning, named, replay_subscription
-    from services.notifier.main import load_subscriptions
-    from services.notifier.settings import NotifierSettings
+def schema() -> None:
+    """Print the JSON Schema of lifecycle files, for editors."""
+    import json
 
-    settings = _with_campaigns(read_settings(NotifierSettings), campaigns)
-    known = load_subscriptions(settings)
-    chosen, begin = known[named(subscription, known)], beginning(from_time=from_time, from_seq=from_seq)
-    done = asyncio.run(replay_subscription(settings, chosen, begin=begin))
-    typer.echo(f"{done.transitions} transitions: {done.again} deliveries again, {done.new} for the first time")
+    from services.stager.language.schema import file_schema
+
+    typer.echo(json.dumps(file_schema(), indent=2))
 
 
-def _with_campaigns(settings: NotifierSettings, paths: list[Path] | None) -> NotifierSettings:
-    return settings if paths is None else settings.model_copy(update={"campaigns": tuple(paths)})
+@app.command(name="test")
+def tell_stories(files: Files) -> None:
+    """Run stories: what happens to a customer step by step, and where he must then be; prints what differs, and why."""
+    from services.stager.story_command import run_stories
+
+    raise typer.Exit(run_stories(files))
+
+
+@lifecycles_app.callback()
+def lifecycles(context: typer.Context) -> None:
+    """List the ready-made lifecycles and segments: what each is for, and the events that it needs."""
+    from services.stager.lifecycles_command import print_list
+
+    if context.invoked_subcommand is None:
+        print_list()
+
+
+@lifecycles_app.command()
+def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> None:
+    """Print one of them, to be saved and changed."""
+    from services.stager.lifecycles_command import print_file
+
+    print_file(name)
+
+
+add_campaign_commands(app, campaign_rules)
 
 
 if __name__ == "__main__":

@@ -34,11 +34,6 @@ class Topics:
         """What campaigns send by the Kafka channel, keyed by customer."""
         return f"{self.prefix}.messages"
 
-    @property
-    def quarantine(self) -> str:
-        """Records that cannot be used, with the reason in a header."""
-        return f"{self.prefix}.quarantine"
-
     def all(self) -> list[Topic]:
         """Every topic as `Log.ensure` wants it.
 
@@ -50,5 +45,4 @@ class Topics:
             Topic(self.transitions, self.partitions),
             Topic(self.stages, self.partitions, compacted=True),
             Topic(self.messages, self.partitions),
-            Topic(self.quarantine, 1),
         ]

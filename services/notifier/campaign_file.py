@@ -37,7 +37,7 @@ _CAMPAIGN_KEYS = (
 )  # fmt: skip
 # Stands where a trigger is wrong, so that everything else of the campaign is read all the same.
 _NO_TRIGGER = Trigger("", "", Change.MOVED)
-_NEIGHBOURS = ("lifecycle", "segment", "subscription")  # what else may stand in the same file
+_NEIGHBOURS = ("lifecycle", "segment", "story", "subscription")  # what else may stand in the same file
 
 
 @dataclass(frozen=True, slots=True)

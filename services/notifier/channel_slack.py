@@ -89,7 +89,7 @@ def _make(means: Means) -> SlackChannel:
 KIND = ChannelKind(
     name=ChannelName("slack"),
     make=_make,
-    parts={"text": Markup.TEXT},
+    parts={"text": Markup.SLACK},
     required=(("text",),),
     target_key="url",
     read_target=_read_target,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from services.notifier.campaign import Campaign
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.preview import carried_traits, newest_answered, preview
@@ -32,7 +34,7 @@ async def preview_campaign(
     """
     engine = make_engine(settings.database)
     try:
-        tables = SqlTransitions(engine)
+        tables = await _opened(engine)
         place = partition_for((customer or "").encode(), settings.partitions)
         traits = None if customer is None else await tables.traits(customer, partition=place)
         if transitions is not None:
@@ -78,9 +80,15 @@ async def replay_subscription(settings: NotifierSettings, subscription: Subscrip
     try:
         await deliveries.open()
         now_ms = SystemClock().now_ms()
-        return await replay(subscription, SqlTransitions(engine), deliveries, begin=begin, now_ms=now_ms)
+        return await replay(subscription, await _opened(engine), deliveries, begin=begin, now_ms=now_ms)
     finally:
         await engine.dispose()
+
+
+async def _opened(engine: AsyncEngine) -> SqlTransitions:
+    tables = SqlTransitions(engine)
+    await tables.open()
+    return tables
 
 
 def beginning(*, from_time: str | None, from_seq: str | None) -> Beginning:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
@@ -65,7 +65,7 @@ async def serve(
         campaigns, subscriptions = load_campaigns(settings, rules), load_subscriptions(settings)
         means = Means(settings, log, Topics(settings.topic_prefix, settings.partitions))
         channels = make_channels(means) if channels is None else channels
-        check_channels([*campaigns, *(one.as_campaign() for one in subscriptions)], channels)
+        check_settings([*campaigns, *(one.as_campaign() for one in subscriptions)], channels, settings)
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
         customers = customers or SqlCustomers(make_engine(settings.database))
@@ -109,9 +109,16 @@ def load_subscriptions(settings: NotifierSettings) -> Sequence[Subscription]:
     return loaded.subscriptions
 
 
-def check_channels(campaigns: Iterable[Campaign], channels: Collection[ChannelName]) -> None:
-    """Errors: Refused when a step needs a channel that these settings do not make possible."""
-    missing = missing_settings((step for one in campaigns for step in one.steps), channels)
+def check_settings(
+    campaigns: Sequence[Campaign], channels: Collection[ChannelName], settings: NotifierSettings
+) -> None:
+    """Errors: Refused when a step needs a channel or a link that these settings do not make possible."""
+    steps = [step for one in campaigns for step in one.steps]
+    missing = missing_settings(steps, channels)
+    if not settings.unsubscribe_url and any(
+        part.has_unsubscribe_link for step in steps for part in step.parts.values()
+    ):
+        missing.append("a template names `unsubscribe_link`: set STAGELINE_UNSUBSCRIBE_URL")
     if missing:
         raise Refused("\n".join(missing))
 

@@ -11,13 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import aiohttp
 
 from services.notifier.channel import SEND_TIMEOUT_S, Failed, Gone, Rejected
 from services.notifier.public_address import AddressRefused, public_socket
 from shared.clock import SECOND_MS, to_ms
+
+if TYPE_CHECKING:
+    import aiohttp  # a quarter of a second: methods import it, so that the commands which send nothing need not wait
 
 CONNECTIONS_MAX = 500  # over all receivers: as many as the sender runs attempts at once
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
@@ -42,6 +44,8 @@ class Poster:
 
     async def open(self) -> None:
         """Get ready to send."""
+        import aiohttp
+
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=CONNECTIONS_MAX, socket_factory=None if self._allow_private else public_socket
@@ -61,6 +65,8 @@ class Poster:
         self, url: str, body: bytes, headers: Mapping[str, str], *, now_ms: int
     ) -> Reply | Failed | Rejected:
         """POST once. `now_ms` is what a `Retry-After` that is a date is measured from."""
+        import aiohttp
+
         assert self._session is not None, "open the channel first"
         scheme = urlsplit(url).scheme
         if scheme != "https" and not self._allow_private:
@@ -76,6 +82,8 @@ class Poster:
             return self._failure(error)
 
     def _failure(self, error: Exception) -> Failed | Rejected:
+        import aiohttp
+
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
             return Rejected(str(error.os_error))
         if isinstance(error, aiohttp.InvalidURL):

@@ -40,7 +40,7 @@ class Transitions(Protocol):
     """The stager's history, to read."""
 
     async def partitions(self) -> list[int]:
-        """The partitions that have any. Errors: Unavailable; Refused when there are no such tables."""
+        """The partitions that have any. Errors: Unavailable."""
 
     async def after(self, partition: int, *, seq: int, at_ms: int, limit: int) -> Sequence[Transition]:
         """Up to `limit` transitions above `seq` that happened at `at_ms` or later, in order of `seq`."""

@@ -46,9 +46,14 @@ NAMESPACE: Mapping[str, frozenset[str]] = MappingProxyType(
 
 
 class Markup(StrEnum):
-    """What a template makes. In HTML every value is escaped; JSON must be JSON once it is rendered."""
+    """What a template makes. In HTML every value is escaped; JSON must be JSON once it is rendered.
+
+    In Slack's markup `&`, `<` and `>` of a value are escaped, and nothing else ("Escaping text"): a customer named
+    `<!channel>` must not call everybody.
+    """
 
     TEXT = "text"
+    SLACK = "slack"
     HTML = "html"
     JSON = "json"
 
@@ -84,7 +89,7 @@ class Template:
             raise Malformed(f"the template cannot be rendered: {_said(error)}") from error
         except (ArithmeticError, ValueError, TypeError, RecursionError, MemoryError) as error:
             raise Malformed(f"the template cannot be rendered: {type(error).__name__} in a filter") from error
-        return buffer.getvalue()
+        return _without_quotes_escaped(buffer.getvalue()) if self.markup is Markup.SLACK else buffer.getvalue()
 
 
 def compile_template(text: str, faults: Faults, *, markup: Markup, faulted: Faulted) -> Template | None:
@@ -129,8 +134,11 @@ class _LimitedEnvironment(Environment):
     local_namespace_limit = LOCALS_BYTES_MAX
 
 
+_ESCAPED = frozenset({Markup.HTML, Markup.SLACK})
+
+
 def _environment(markup: Markup) -> Environment:
-    made = _LimitedEnvironment(undefined=FalsyStrictUndefined, autoescape=markup is Markup.HTML)
+    made = _LimitedEnvironment(undefined=FalsyStrictUndefined, autoescape=markup in _ESCAPED)
     for tag in ("include", "render"):  # a template is one file: nothing else of the disk can be reached
         del made.tags[tag]
     made.add_filter(JSON.name, JSON())
@@ -138,6 +146,11 @@ def _environment(markup: Markup) -> Environment:
 
 
 _ENVIRONMENTS = {markup: _environment(markup) for markup in Markup}
+
+
+def _without_quotes_escaped(text: str) -> str:
+    return text.replace("&#34;", '"').replace("&#39;", "'")
+
 
 _Wrong = tuple[int, str, str, str | None]
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.database import reading
@@ -19,6 +18,7 @@ from shared.transition import Transition, decode
 
 LOOKED_AT_MAX = 10_000  # a customer's own transitions that are looked through for one that a campaign answers
 
+_TABLES = frozenset({"positions", "transitions", "customers"})
 _PARTITIONS = "SELECT partition FROM positions WHERE seq > 0 ORDER BY partition"
 _AFTER = """
     SELECT body FROM transitions
@@ -37,8 +37,15 @@ class SqlTransitions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    async def open(self) -> None:
+        """Connect. Errors: Unavailable; Refused when the stager's tables are not in this database."""
+        async with reading(self._engine) as connection:
+            names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+        if not set(names) >= _TABLES:
+            raise Refused("the stager's tables are not in this database: run `stageline migrate`")
+
     async def partitions(self) -> list[int]:
-        """The partitions that have any. Errors: Unavailable; Refused when there are no such tables."""
+        """The partitions that have any. Errors: Unavailable."""
         return [row.partition for row in await self._rows(_PARTITIONS)]
 
     async def after(self, partition: int, *, seq: int, at_ms: int, limit: int) -> Sequence[Transition]:
@@ -58,8 +65,5 @@ class SqlTransitions:
         return msgspec.json.decode(rows[0].traits, type=dict[str, Any]) if rows else None
 
     async def _rows(self, statement: str, **given: object) -> Sequence[Any]:
-        try:
-            async with reading(self._engine) as connection:
-                return (await connection.execute(text(statement), given)).all()
-        except DBAPIError as error:
-            raise Refused("the stager's tables are not in this database: run `stageline migrate`") from error
+        async with reading(self._engine) as connection:
+            return (await connection.execute(text(statement), given)).all()

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
+from services.stager.api_customers import CustomerRoutes
+from services.stager.fold.rules import Rules
 from services.stager.settings import StagerSettings
 from services.stager.store import Store
 from services.stager.worker import Worker
@@ -63,16 +65,19 @@ def make_app(
     log: Log,
     topics: Topics,
     clock: Clock,
-    stages: dict[str, list[str]],
+    rules: Rules,
 ) -> FastAPI:
-    """The stager's application. `stages` names each lifecycle's stages in journey order."""
+    """The stager's application."""
     app = FastAPI(title="Stageline stager", description="Customers per stage, moves, progress.")
     add_operator_routes(app, lambda: worker.not_ready)
     answer_unavailable(app)
     admin = [Depends(require_admin(settings.admin_token))]
+    stages = {one.name: list(one.stages) for one in rules.lifecycles}
     app.get("/lifecycles", dependencies=admin)(_lifecycles(store, stages))
     app.get("/flows", dependencies=admin)(_flows(store))
     app.get("/progress", dependencies=admin)(_progress(store, log, topics, clock))
+    customers = CustomerRoutes(store=store, log=log, topics=topics, rules=rules, clock=clock)
+    app.include_router(customers.router, dependencies=admin)
     return app
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
+from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import Profile
 from services.stager.store import CountRow, MoveRow, ProfileRow, QuarantineRow, TransitionRow, VisitRow
-from shared.clock import HOUR_MS, to_ms
+from shared.clock import HOUR_MS
 from shared.transition import Transition, encode
 
 QUARANTINE_REASON_MAX = 500  # characters; a reason may quote hostile input
@@ -39,7 +39,8 @@ class Draft:
     def add_transitions(self, transitions: Sequence[Transition], traceparent: bytes | None = None) -> None:
         """Take these in, in the order of their `seq`."""
         for transition in transitions:
-            at_ms = to_ms(datetime.fromisoformat(transition.at))
+            at_ms = instant_of(transition.at)
+            assert at_ms is not None
             self.transitions.append(transition)
             self.rows.append(
                 TransitionRow(transition.seq, transition.customer, transition.lifecycle, at_ms, encode(transition))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from services.stager.api import make_app
+from services.stager.collector import spare_the_collector
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
@@ -24,8 +24,6 @@ from shared.log import Log
 from shared.topics import Topics
 from shared.waiting import until_available
 
-GC_THRESHOLD = 100_000  # a batch makes some 50,000 short-lived objects; the default collects 70 times within it
-
 
 async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, clock: Clock) -> None:
     """Run the stager on an opened log until `stop`. The log must outlive it.
@@ -35,16 +33,14 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
     lifecycles = load_lifecycles(settings)
     topics = Topics(settings.topic_prefix, settings.partitions)
     listener = bind(settings.host, settings.stager_port)
+    rules = compile_rules(lifecycles)
     async with _made_store(settings, clock) as store:
         worker = Worker(
-            log=log, store=store, topics=topics, rules=compile_rules(lifecycles),
+            log=log, store=store, topics=topics, rules=rules,
             segments=frozenset(lifecycle.name for lifecycle in lifecycles if lifecycle.segment),
             settings=settings, clock=clock,
         )  # fmt: skip
-        stages = {lifecycle.name: [stage.name for stage in lifecycle.stages] for lifecycle in lifecycles}
-        app = make_app(
-            settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, stages=stages
-        )
+        app = make_app(settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, rules=rules)
         spare_the_collector()
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()
@@ -77,10 +73,3 @@ async def _made_store(settings: StagerSettings, clock: Clock) -> AsyncGenerator[
         yield store
     finally:
         await store.close()
-
-
-def spare_the_collector() -> None:
-    """What start-up made stays for good, and a batch leaves no cycles: collecting often costs a fifth of the speed."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)

@@ -21,16 +21,22 @@ OnBadLine = Callable[[int, str], None]
 
 
 def simulate(
-    lines: Iterable[bytes], rules: Rules, *, until_ms: int | None, on_bad_line: OnBadLine
+    lines: Iterable[bytes],
+    rules: Rules,
+    *,
+    until_ms: int | None,
+    on_bad_line: OnBadLine,
+    simulation: Simulation | None = None,
 ) -> Iterator[Transition]:
     """The transitions of these lines, in order of `seq`, ending with a tick at `until_ms`.
 
+    `simulation`: a new one of these rules, where somebody wants to look at the customers in the end.
     `until_ms` None means the largest time received; lines received after it are left out. A line that cannot be used
     is told to `on_bad_line` (its number from 1, and why) and otherwise ignored.
     """
-    simulation = _Simulation(rules)
+    simulation = simulation or Simulation(rules)
     last_ms = until_ms
-    for line in _read(lines, on_bad_line):
+    for line in read_lines(lines, on_bad_line):
         if until_ms is None:
             last_ms = line.received_ms if last_ms is None else max(last_ms, line.received_ms)
         elif line.received_ms > until_ms:
@@ -42,7 +48,8 @@ def simulate(
         yield from simulation.tick(last_ms)
 
 
-def _read(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]:
+def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]:
+    """The good lines, in order; the others are told to `on_bad_line`."""
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
@@ -52,20 +59,29 @@ def _read(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]:
             on_bad_line(number, str(error))
 
 
-class _Simulation:
-    """One partition and all its customers; who is due waits in two heaps, because an import protects its customers.
+class Simulation:
+    """One partition and all its customers (`profiles`, by id).
 
+    Who is due waits in two heaps, because an import protects its customers.
     A heap's entry is (deadline, customer) and stays when the deadline moves; it is skipped when it comes up.
     """
 
     def __init__(self, rules: Rules) -> None:
         self._partition = Partition(rules, clock_ms=BEGINNING)
-        self._profiles: dict[str, Profile] = {}
+        self.profiles: dict[str, Profile] = {}
         self._due: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
+        self._heaps = tuple(self._due.values())
 
-    def tick(self, tick_ms: int) -> Iterator[Transition]:
+    def tick(self, tick_ms: int) -> Iterable[Transition]:
         """Lapse the customers one evaluation at a time, always the smallest (deadline, customer) next."""
         self._partition.observe(None, tick_ms)
+        # Most ticks find nobody due, and then the top of neither heap can be before them.
+        for heap in self._heaps:
+            if heap and heap[0][0] <= tick_ms:
+                return self._lapse(tick_ms)
+        return ()
+
+    def _lapse(self, tick_ms: int) -> Iterator[Transition]:
         historical = (False, True) if self._partition.wakes_historical(tick_ms) else (False,)
         while (profile := self._next_due(historical, tick_ms)) is not None:
             due_ms = profile.due_ms
@@ -73,18 +89,22 @@ class _Simulation:
             yield from self._partition.lapse((profile,), until_ms=due_ms)
             self._await(profile)
 
+    def pass_by(self, line: Line) -> None:
+        """Take only the log's time of a record: it concerns no customer, or one that nobody asks for."""
+        self._partition.observe(line.event, line.received_ms)
+
     def take(self, line: Line) -> list[Transition]:
         """Fold a record that stands in the log."""
         event = line.event
         if event.type == "import_end":
-            self._partition.observe(event, line.received_ms)
+            self.pass_by(line)
             return []
-        profile = self._profiles.get(event.customer)
+        profile = self.profiles.get(event.customer)
         if profile is None:
-            profile = self._profiles[event.customer] = new_profile(event.customer)
-        was = (profile.due_ms, profile.historical)
+            profile = self.profiles[event.customer] = new_profile(event.customer)
+        was_ms, was_historical = profile.due_or_never_ms, profile.historical_ms is None
         transitions = self._partition.fold(profile, event, line.received_ms)
-        if (profile.due_ms, profile.historical) != was:
+        if profile.due_or_never_ms != was_ms or (profile.historical_ms is None) is not was_historical:
             self._await(profile)
         return transitions
 
@@ -101,14 +121,14 @@ class _Simulation:
         if due_ms > until_ms:
             return None
         heapq.heappop(heap)
-        return self._profiles[customer]
+        return self.profiles[customer]
 
     def _current(self, historical: bool) -> list[tuple[int, str]]:  # noqa: FBT001  # the key of the two heaps
         """A heap whose first entry says the truth."""
         heap = self._due[historical]
         while heap:
             due_ms, customer = heap[0]
-            profile = self._profiles[customer]
+            profile = self.profiles[customer]
             if profile.due_ms == due_ms and profile.historical is historical:
                 break
             heapq.heappop(heap)

@@ -3,51 +3,128 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from services.stager.collector import spare_the_collector
 from services.stager.fold.instants import instant_of
-from services.stager.fold.rules import compile_rules
+from services.stager.fold.rules import Rules, compile_rules
+from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
-from services.stager.simulate import simulate
+from services.stager.simulate import Simulation, simulate
+from services.stager.summary import Summary
 from shared.errors import Refused
-from shared.transition import encode
+from shared.transition import Transition, encode
 
 
-def run_simulation(lifecycles: Sequence[Path], *, events: str, until: str | None, customer: str | None) -> int:
-    """Print the transitions of the events file (`-`: standard input), of one customer when asked; the exit code.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What to print. `customer`: only this one's transitions; `summary`: tables and a picture instead of transitions;
+    `speed`: at the end, on stderr, how many events a second were folded.
+    """
+
+    customer: str | None = None
+    summary: bool = False
+    speed: bool = False
+
+
+def run_simulation(lifecycles: Sequence[Path], *, events: str, until: str | None, report: Report) -> int:
+    """Print the transitions of the events file (`-`: standard input), or what the report asks for; the exit code.
 
     1 when a line could not be used (the others count all the same). Errors: Refused when a lifecycle has errors, a file
     cannot be read, or `until` is no time.
     """
-    loaded = load_paths(lifecycles)
+    rules, until_ms = compile_rules(loaded_lifecycles(lifecycles)), at_option("--until", until)
+    spare_the_collector()
+    bad, simulation, counted = BadLines(events), Simulation(rules), CountedLines()
+    start_s = time.perf_counter()
+    with opened(events) as lines:
+        found = simulate(counted.of(lines), rules, until_ms=until_ms, on_bad_line=bad, simulation=simulation)
+        if report.customer is not None:
+            found = (transition for transition in found if transition.customer == report.customer)
+        if report.summary:
+            _print_summary(found, rules, simulation, report.customer)
+        else:
+            _print_transitions(found)
+    if report.speed:
+        _print_speed(counted.count - bad.count, len(simulation.profiles), time.perf_counter() - start_s)
+    return 1 if bad.count else 0
+
+
+def _print_transitions(found: Iterable[Transition]) -> None:
+    out = sys.stdout.buffer
+    for transition in found:
+        out.write(encode(transition) + b"\n")
+    out.flush()
+
+
+def _print_summary(found: Iterable[Transition], rules: Rules, simulation: Simulation, customer: str | None) -> None:
+    summary = Summary(rules)
+    for transition in found:
+        summary.take(transition)
+    profiles = simulation.profiles
+    if customer is not None:
+        profiles = {customer: profiles[customer]} if customer in profiles else {}
+    sys.stdout.write(summary.render(profiles))
+
+
+def _print_speed(events: int, customers: int, took_s: float) -> None:
+    rate = events / took_s if took_s else 0
+    said = f"{events:,} events of {customers:,} customers in {took_s:.2f} s: {rate:,.0f} events a second"
+    sys.stderr.write(said + "\n")
+
+
+class CountedLines:
+    """Counts the lines of a file as they are read, empty ones left out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def of(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The same lines."""
+        for line in lines:
+            self.count += not line.isspace()
+            yield line
+
+
+def loaded_lifecycles(paths: Sequence[Path]) -> Sequence[Lifecycle]:
+    """The lifecycles of these files; faults go to stderr. Errors: Refused when one has errors, or there is none."""
+    loaded = load_paths(paths)
     for fault in loaded.faults:
         sys.stderr.write(fault.render() + "\n")
     if loaded.errors or not loaded.lifecycles:
         raise Refused("the lifecycles have errors" if loaded.errors else "there is no lifecycle in these files")
-    until_ms = None if until is None else instant_of(until)
-    if until is not None and until_ms is None:
-        raise Refused(f"--until: expected a time like 2026-01-31 or 2026-01-31T10:20:30.123Z; got {until!r}")
-    bad_lines = 0
+    return loaded.lifecycles
 
-    def on_bad_line(number: int, reason: str) -> None:
-        nonlocal bad_lines
-        bad_lines += 1
-        sys.stderr.write(f"{events}:{number}: {reason}\n")
 
-    rules, out = compile_rules(loaded.lifecycles), sys.stdout.buffer
-    with _opened(events) as lines:
-        for transition in simulate(lines, rules, until_ms=until_ms, on_bad_line=on_bad_line):
-            if customer is None or transition.customer == customer:
-                out.write(encode(transition) + b"\n")
-        out.flush()
-    return 1 if bad_lines else 0
+def at_option(option: str, text: str | None) -> int | None:
+    """The instant that an option of the command line names, None when it is not given. Errors: Refused."""
+    at_ms = None if text is None else instant_of(text)
+    if text is not None and at_ms is None:
+        raise Refused(f"{option}: expected a time like 2026-01-31 or 2026-01-31T10:20:30.123Z; got {text!r}")
+    return at_ms
+
+
+class BadLines:
+    """Tells of each line of a file that cannot be used on stderr, and counts them."""
+
+    def __init__(self, file: str) -> None:
+        self.count = 0
+        self._file = file
+
+    def __call__(self, number: int, reason: str) -> None:
+        """A line, its number from 1, and why."""
+        self.count += 1
+        sys.stderr.write(f"{self._file}:{number}: {reason}\n")
 
 
 @contextmanager
-def _opened(events: str) -> Generator[BinaryIO, None, None]:
+def opened(events: str) -> Generator[BinaryIO, None, None]:
+    """The bytes of an events file, `-` for standard input. Errors: Refused when it cannot be read."""
     if events == "-":
         yield sys.stdin.buffer
         return

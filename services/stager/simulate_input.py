@@ -39,13 +39,15 @@ class _Message(msgspec.Struct, rename="camel"):
     event: str | None = None
     name: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     category: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    properties: dict[str, msgspec.Raw] | None = None
-    traits: dict[str, msgspec.Raw] | None = None
+    properties: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    traits: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     received_at: str | None = None
     historical: Any = False
 
 
 _decode = msgspec.json.Decoder(_Message).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any] | None).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -64,9 +66,9 @@ def read_line(line: bytes, number: int) -> Line:
         id=_identifier(message.message_id) or f"{number:012d}",
         customer=_customer(message),
         name=_name(message),
-        occurred_at=rfc3339(min(occurred_ms, received_ms)),
-        properties=msgspec.Raw(_encode(_properties(message))),
-        traits=msgspec.Raw(_encode(message.traits or {})),
+        occurred_at=message.timestamp if occurred_ms <= received_ms else rfc3339(received_ms),
+        properties=_properties(message),
+        traits=_object("traits", message.traits),
         historical=message.historical is True,
     )
     return Line(event, received_ms)
@@ -102,11 +104,24 @@ def _name(message: _Message) -> str:
     return message.event
 
 
-def _properties(message: _Message) -> dict[str, msgspec.Raw]:
+def _properties(message: _Message) -> msgspec.Raw | msgspec.UnsetType:
     """The properties; a page's or screen's own name and category are properties too, and win."""
-    properties = message.properties or {}
-    if message.type in ("page", "screen"):
-        for field, own in (("name", message.name), ("category", message.category)):
-            if own is not msgspec.UNSET and own != b"null":
-                properties[field] = own
-    return properties
+    raw = _object("properties", message.properties)
+    if message.type not in ("page", "screen"):
+        return raw
+    members = {} if raw is msgspec.UNSET else _decode_members(raw)
+    for field, own in (("name", message.name), ("category", message.category)):
+        if own is not msgspec.UNSET and bytes(own).strip() != b"null":
+            members[field] = own
+    return msgspec.Raw(_encode(members))
+
+
+def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
+    """The bytes of an object, UNSET for null. All of it is looked at: what the fold opens later must not fail there."""
+    if raw is msgspec.UNSET:
+        return raw
+    try:
+        members = _decode_object(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{field}: {error}") from error
+    return msgspec.UNSET if members is None else raw

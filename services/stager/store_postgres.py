@@ -63,9 +63,11 @@ PROVE = """
 # Every statement here finds its rows by their key, through the index. A planner with stale or missing statistics would
 # now and then read a whole table instead (a table that has just begun to grow has none), and go on so for a minute:
 # planning anew costs 0.15 ms a statement, of thousands of rows. Compiling (JIT) would cost more than it saves here.
+# A process that is frozen within a transaction would keep the next owner from claiming: the server ends its session.
 SESSION = """
     SET plan_cache_mode = force_custom_plan; SET jit = off;
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;
+    SET idle_in_transaction_session_timeout = '10s'
 """
 # Rows are locked in the order of partitions, as everywhere: two owners can wait for one another, but never in a ring.
 MARK_PUBLISHED = """

@@ -28,6 +28,8 @@ def plant_settings(folder: Path, *, log: str, database: str) -> dict[str, str]:
         "STAGELINE_WRITE_KEYS": f"chaos:{WRITE_KEY}",
         "STAGELINE_SESSION_TIMEOUT_S": "4",
         "STAGELINE_LOG_LEVEL": "info",
+        # Small batches keep the stagers busy, so that most kills and pauses hit a batch under way, not a quiet moment.
+        "STAGELINE_BATCH_RECORDS_MAX": "60",
     }
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from services.notifier.channel import Failed, NoAddress, Rejected, Sent
-from services.notifier.channel_email import EmailChannel, EmailSettings, MailServer, address_of
+from services.notifier.channel_email import EmailChannel, EmailSettings, MailServer
+from services.notifier.mail import address_of
 from services.notifier.message import Message
 from shared.settings import read_settings
 from tests.builders_notifier import NOW_MS, a_message

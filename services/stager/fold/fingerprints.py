@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2b
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
 import msgspec
+
+DIGEST_BYTES: Final = 6
+
+# The first prime from the digits of pi that has 48 bits: no pattern in ids is in step with it.
+_PRIME: Final = 0xA43F6A8885BD
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def fingerprint(meaning: object) -> int:
@@ -30,13 +35,16 @@ def _plain(meaning: Any) -> Any:
 
 
 def id_digest(event_id: str) -> bytes:
-    """Eight bytes that stand for an event's id among the recent ones."""
-    return blake2b(event_id.encode(), digest_size=8).digest()
+    """Six bytes that stand for an event's id among a customer's recent ones: the id as a number, modulo a prime.
+
+    An honest id is taken for one of 32 others once in 10^13 events. A sender who finds ids that collide gains nothing:
+    he could send the same id twice. So a hash that withstands him would only cost time; six bytes instead of eight keep
+    the profile of a busy customer below 300.
+    """
+    return (int.from_bytes(event_id.encode(), "big") % _PRIME).to_bytes(DIGEST_BYTES, "big")
 
 
 def transition_id(*, customer: str, lifecycle: str, n: int, born: int) -> str:
     """The id of a transition: a UUID of version 8 (RFC 9562) from its place in the customer's chain."""
-    digest = bytearray(blake2b(f"{lifecycle}\0{n}\0{born}\0{customer}".encode(), digest_size=16).digest())
-    digest[6] = digest[6] & 0x0F | 0x80
-    digest[8] = digest[8] & 0x3F | 0x80
-    return str(UUID(bytes=bytes(digest)))
+    text = blake2b(f"{lifecycle}\0{n}\0{born}\0{customer}".encode(), digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"

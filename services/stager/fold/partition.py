@@ -87,6 +87,8 @@ class Partition:
             profile.remember(digest)
             profile.historical_ms = received_ms if event.historical else None
             touched = self._take_in(profile, touch, event, occurred_ms, members)
+            if self.rules.reads_visits:
+                touched |= _begun(profile, self.rules.reads_visits, t_ms)
             if touched or profile.pending or profile.due_or_never_ms <= t_ms + 1:
                 self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
         return transitions
@@ -251,6 +253,19 @@ def _touched(profile: Profile, touched: int, t_ms: int) -> Sequence[int]:
         for index, place in enumerate(profile.places)
         if touched >> index & 1 or (place is not None and place.due_ms <= t_ms + 1)
     ]
+
+
+def _begun(profile: Profile, reads_visits: int, t_ms: int) -> int:
+    """The bits of those lifecycles that look at their visit and began it at this very instant.
+
+    Such an evaluation may have been cut short because a stage was left in it (LANGUAGE.md 5). A record at the same
+    instant evaluates anew, and then that stage may be entered, although its metrics and traits are untouched.
+    """
+    begun = 0
+    for index, place in enumerate(profile.places):
+        if place is not None and place.since_ms == t_ms:
+            begun |= 1 << index
+    return begun & reads_visits
 
 
 def _is_another(step: FoldStep, was: Any, value: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from services.stager.fold.fingerprints import DIGEST_BYTES
 from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.traits import Traits
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 FORMAT: Final = 1  # raised when the bytes change their shape
 
 RECENT_IDS_MAX: Final = 32  # LANGUAGE.md 4
-DIGEST_BYTES: Final = 8
 
 
 class Place(msgspec.Struct, array_like=True):

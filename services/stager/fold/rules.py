@@ -15,7 +15,7 @@ from services.stager.fold.horizons import Ask
 from services.stager.fold.lifecycles import CompiledLifecycle, compile_lifecycle
 from services.stager.fold.metrics.family import Family, Memory, Occurrence, Timeless
 from services.stager.fold.metrics.registry import make_family
-from services.stager.language.definition import Lifecycle, Metric, MetricValue, TraitValue
+from services.stager.language.definition import Entered, InStage, Lifecycle, Metric, MetricValue, TraitValue
 from shared.errors import Refused
 from shared.event import Event
 
@@ -71,7 +71,8 @@ class Rules:
     """Lifecycles in order of name, metrics in order of fingerprint (`index_of` finds one), and what touches them.
 
     `by_name` has every event name that a metric mentions (with the metrics of any event in it), `any_tracked` is for
-    all other tracks, pages and screens.
+    all other tracks, pages and screens. `reads_visits` has the bits of the lifecycles that use `in_stage()` or
+    `entered()`.
     """
 
     lifecycles: tuple[CompiledLifecycle, ...]
@@ -81,6 +82,7 @@ class Rules:
     any_tracked: Touch
     by_trait: dict[str, TraitTouch]
     reads_traits: bool
+    reads_visits: int
 
     def touch(self, event: Event) -> Touch:
         """What this event does to the metrics."""
@@ -106,7 +108,7 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
     metrics = tuple(_compile_metric(meaning, mark, ordered) for mark, meaning in sorted(meanings.items()))
     index_of = {metric.fingerprint: index for index, metric in enumerate(metrics)}
     compiled = tuple(
-        compile_lifecycle(lifecycle, index, _compiler(lifecycle, metrics, index_of))
+        compile_lifecycle(lifecycle, index, compiler_for(lifecycle, metrics, index_of))
         for index, lifecycle in enumerate(ordered)
     )
     steps = [_fold_step(index, metric) for index, metric in enumerate(metrics)]
@@ -118,6 +120,11 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
         any_tracked=_touch(steps[i] for i, metric in enumerate(metrics) if None in metric.definition.steps),
         by_trait=_by_trait(ordered, metrics, steps),
         reads_traits=any(isinstance(node, TraitValue) for lifecycle in ordered for node in _nodes(lifecycle)),
+        reads_visits=sum(
+            1 << index
+            for index, lifecycle in enumerate(ordered)
+            if any(isinstance(node, InStage | Entered) for node in _nodes(lifecycle))
+        ),
     )
 
 
@@ -149,8 +156,14 @@ def _compile_metric(meaning: Metric, mark: int, lifecycles: Sequence[Lifecycle])
     return CompiledMetric(mark, family, pack, unpack, where, readers, meaning)
 
 
-def _compiler(lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]) -> Compiler:
-    indexes = {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
+def indexes_of(lifecycle: Lifecycle, index_of: dict[int, int]) -> dict[str, int]:
+    """Where among all metrics those of one file stand, by name."""
+    return {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
+
+
+def compiler_for(lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]) -> Compiler:
+    """What compiles the expressions of one file."""
+    indexes = indexes_of(lifecycle, index_of)
     return Compiler({name: metrics[index].family.reader(index) for name, index in indexes.items()})
 
 

@@ -83,12 +83,12 @@ def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> Loaded:
 
 
 def _read(document: Node, faults: Faults, places: dict[str, str]) -> Lifecycle | None:
-    """One document's lifecycle, None for a campaign's or when something is wrong with it."""
+    """One document's lifecycle, None for a campaign's, a story's, or when something is wrong with it."""
     if not isinstance(document, Mapping):
         faults.add(document, "a document begins with `lifecycle: NAME` or `segment: NAME`")
         return None
     kinds = [key for key, _ in document.entries if key.value in _KINDS]
-    if [key.value for key in kinds] in _OTHERS:
+    if [key.value for key in kinds] in _OTHERS or is_story(document):
         return None
     if len(kinds) != 1:
         _report_kind(document, faults)
@@ -101,6 +101,11 @@ def _read(document: Node, faults: Faults, places: dict[str, str]) -> Lifecycle |
         warn_of_unused(document, lifecycle, own)
     faults.include(*own.in_order())
     return None if has_errors else lifecycle
+
+
+def is_story(document: Node) -> bool:
+    """Whether a document is a story, which `stageline test` reads; it may name its `lifecycle`."""
+    return isinstance(document, Mapping) and document.entries[:1] != () and document.entries[0][0].value == "story"
 
 
 def _report_kind(document: Mapping, faults: Faults) -> None:

@@ -42,6 +42,11 @@ _FORMS: dict[MetricFunction, _Form] = {
 _OPTIONS = ("of", "where", *WINDOW_KEYS, "period", "periods", "at_least")
 
 
+def metric_keys() -> dict[MetricFunction, tuple[str, ...]]:
+    """For each function the keys that its mapping may have, its own first."""
+    return {name: (name, *(("of",) if form.of else ()), *form.options) for name, form in _FORMS.items()}
+
+
 def read_metrics(node: Node, faults: Faults, *, zone: str) -> tuple[tuple[Metric, ...], dict[str, Kind]]:
     """The metrics that are right, and the type of every one that is named: ANY for a wrong one, so that its name is
     known all the same.
@@ -72,7 +77,7 @@ def _read_metric(node: Node, faults: Faults, *, name: str, zone: str) -> Metric 
         return None
     (function,) = written
     form = _FORMS[function]
-    known = (function, *(("of",) if form.of else ()), *form.options)
+    known = metric_keys()[function]
     _report_misplaced(node, faults, function=function, known=known)
     fields = Fields(node, faults, what=f"`{function}`", known=(*known, *_OPTIONS))
     metric = _with_events(Metric(name, function, form.kind), fields, form=form)
@@ -139,6 +144,17 @@ def read_events(node: Node, faults: Faults) -> EventNames:
             message = "only $page, $screen, $identify and $group begin with `$`"
             faults.add(item, message, suggestion=nearest(name, RESERVED_NAMES.values()))
     return frozenset(names)
+
+
+def event_nodes(metric: Mapping) -> tuple[Node, ...]:
+    """Where a metric's mapping names events: a name or a list of names each; nothing when it is no metric."""
+    function = next((function for function in _FORMS if metric.get(function) is not None), None)
+    if function is None or function == "changed":
+        return ()
+    node = metric.get("of" if _FORMS[function].of else function)
+    if node is None:
+        return ()
+    return items_of(node) if function == "sequence" else (node,)
 
 
 def _path(node: Node, faults: Faults, *, what: str) -> tuple[str, ...]:

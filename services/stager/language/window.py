@@ -10,7 +10,7 @@ from shared.document import Listing, nearest
 
 WINDOW_KEYS = ("within", "ago", "between", "calendar", "back")
 
-_UNITS: dict[str, Literal["day", "week", "month"]] = {"day": "day", "week": "week", "month": "month"}
+UNITS: dict[str, Literal["day", "week", "month"]] = {"day": "day", "week": "week", "month": "month"}
 _NEEDS = {"ago": "within", "back": "calendar"}
 
 
@@ -50,8 +50,8 @@ def _calendar(fields: Fields) -> Calendar | None:
     text, back = fields.text("calendar"), fields.whole("back", least=0)
     if text is None:
         return None
-    if text not in _UNITS:
+    if text not in UNITS:
         message = "`calendar` is `day`, `week` or `month`"
-        fields.faults.add(fields.mapping.get("calendar") or fields.mapping, message, suggestion=nearest(text, _UNITS))
+        fields.faults.add(fields.mapping.get("calendar") or fields.mapping, message, suggestion=nearest(text, UNITS))
         return None
-    return Calendar(_UNITS[text], back or 0)
+    return Calendar(UNITS[text], back or 0)

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from services.stager.language.definition import Compare, Constant, InStage, Kind, Linger, Since, Stage, TraitValue
-from tests.unit.fold.builders import Story, days, duration, lifecycle, metric, silent_for, text, value
+from services.stager.language.definition import (
+    Compare,
+    Constant,
+    Entered,
+    InStage,
+    Kind,
+    Linger,
+    Since,
+    Stage,
+    TraitValue,
+)
+from tests.unit.fold.builders import Story, days, duration, lifecycle, metric, segment, silent_for, text, value
 
 ORDERS = (metric("orders", "count"), metric("last_order", "last"))
 JAN = "2026-01-{:02d}T00:00:00.000Z"
@@ -123,3 +133,19 @@ def test_an_id_depends_only_on_the_customers_own_chain() -> None:
     ours, theirs = alone.identify(JAN.format(2)), among.identify(JAN.format(2))
 
     assert [change.id for change in ours] == [change.id for change in theirs]
+
+
+def test_a_record_at_the_instant_of_a_move_evaluates_anew_what_looks_at_its_visit() -> None:
+    """The second record comes after a silent evaluation a millisecond later; the first one's was cut short."""
+    at_once = Compare("==", Since(Entered(), ahead=True), duration(0))
+    story = Story(segment(at_once, until=Compare("!=", Since(Entered()), duration(5 * days(1)))))
+    story.event(JAN.format(1), historical=True)
+    story.tick(JAN.format(2))
+
+    story.event(JAN.format(2), "Other", occurred=JAN.format(1), historical=True)
+
+    assert [(move[1], move[2][-5:]) for move in story.moves()] == [
+        ("in", ".000Z"),
+        ("out", ".001Z"),
+        ("in", ".001Z"),
+    ]

@@ -59,6 +59,13 @@ def test_html_escapes_what_customers_wrote_and_text_does_not():
     assert rendered("{{ traits.name }}", name="<script>") == "<script>"
 
 
+def test_what_a_customer_wrote_is_no_command_to_slack():
+    text = rendered(
+        "<{{ unsubscribe_link }}|link> of {{ traits.name }}", Markup.SLACK, name="""<!channel> & "Ann's\""""
+    )
+    assert text == """<https://shop.example/u?t=1|link> of &lt;!channel&gt; &amp; "Ann's\""""
+
+
 def test_json_writes_a_value_as_json():
     assert rendered('{"name": {{ traits.name | json }}}', Markup.JSON, name='A "quote"') == '{"name": "A \\"quote\\""}'
 

@@ -98,3 +98,21 @@ def test_bad_lines_cost_nobody_else_anything() -> None:
     )
 
     assert (len(transitions), bad) == (1, [1, 2, 3, 4, 5, 6, 7, 8])
+
+
+def test_a_property_that_cannot_be_read_makes_a_bad_line_although_nobody_asks_for_it() -> None:
+    line = b'{"userId":"ann","event":"Order Completed","timestamp":"2026-01-01","properties":{"p":"\xff"}}'
+    bad: list[int] = []
+
+    found = list(simulate([line], compile_rules([SHOP]), until_ms=None, on_bad_line=lambda at, _: bad.append(at)))
+
+    assert (found, bad) == ([], [1])
+
+
+def test_absent_members_may_be_null_with_or_without_space() -> None:
+    lines = [
+        '{"userId":"ann","event":"Order Completed","timestamp":"2026-01-01","properties": null,"traits":null}',
+        '{"userId":"ann","type":"page","name": null,"timestamp":"2026-01-01","properties":null}',
+    ]
+
+    assert run(*lines)[1] == []

@@ -21,7 +21,7 @@ class Sliding(Moving):
 
     def __init__(self, metric: Metric, *, span_ms: int) -> None:
         self._span_ms = span_ms
-        self._slot_ms = -(-span_ms // timeline.ENTRIES_MAX)
+        self.slot_ms = -(-span_ms // timeline.ENTRIES_MAX)
         self._aggregate = Count() if metric.function == "regular" else make_aggregate(metric)
 
     def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
@@ -36,7 +36,7 @@ class Sliding(Moving):
             memory = [[]]
         timeline.add(memory, occurrence.occurred_ms, payload)
         if len(memory[0]) > timeline.ENTRIES_MAX:
-            timeline.merge_oldest(memory, self._slot_ms, self._aggregate.merge)
+            timeline.merge_oldest(memory, self.slot_ms, self._aggregate.merge)
         return memory
 
     def pack(self, memory: Memory) -> Memory:

@@ -1,0 +1,89 @@
+"""The routes about one customer: where he is and what is known of him, and why.
+
+They read the stored profile and run the same pure functions as `stageline explain`; nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Query, Response
+
+from services.stager import explain_json, explain_text
+from services.stager.explain import explain
+from services.stager.fold.instants import instant_of
+from services.stager.fold.profile import Profile, decode_profile
+from services.stager.fold.rules import Rules
+from services.stager.portrait import portrait
+from services.stager.store import Store
+from shared.clock import Clock
+from shared.errors import Refused
+from shared.log import Log
+from shared.topics import Topics
+
+# Looking ahead takes milliseconds; what takes this long (thousands of deadlines in dozens of lifecycles) is given up.
+ANSWER_TIMEOUT_S: Final = 10.0
+_JSON: Final = "application/json"
+
+
+class CustomerRoutes:
+    """Answers for one customer at a time; `router` is to be included in the application."""
+
+    def __init__(self, *, store: Store, log: Log, topics: Topics, rules: Rules, clock: Clock) -> None:
+        self._store = store
+        self._log = log
+        self._topics = topics
+        self._rules = rules
+        self._clock = clock
+        self.router = APIRouter()
+        self.router.get("/customers/{customer}/explain", response_class=Response)(self.explain)
+        self.router.get("/customers/{customer}", response_class=Response)(self.customer)
+
+    async def customer(self, customer: str) -> Response:
+        """Stages, metrics and traits of a customer now, and what comes next if nothing happens."""
+        profile = await self._load(customer)
+        at_ms = max(self._clock.now_ms(), profile.clock_ms)
+        members = await asyncio.wait_for(
+            asyncio.to_thread(portrait, self._rules, profile, at_ms), timeout=ANSWER_TIMEOUT_S
+        )
+        return _json(members)
+
+    async def explain(
+        self,
+        customer: str,
+        at: str | None = Query(None, description="As of when, from the last event on; now when not given."),
+        form: str = Query("json", alias="format", pattern="^(json|text)$"),
+    ) -> Response:
+        """Why a customer is where he is: each clause with its values, what blocks a stage, and what comes by itself."""
+        profile = await self._load(customer)
+        at_ms = max(self._clock.now_ms(), profile.clock_ms) if at is None else _instant(at)
+        try:
+            explanation = await asyncio.wait_for(
+                asyncio.to_thread(explain, self._rules, profile, at_ms), timeout=ANSWER_TIMEOUT_S
+            )
+        except Refused as error:
+            raise HTTPException(400, str(error)) from error
+        if form == "text":
+            return Response(explain_text.render(explanation), media_type="text/plain; charset=utf-8")
+        return Response(explain_json.encode(explanation), media_type=_JSON)
+
+    async def _load(self, customer: str) -> Profile:
+        """The stored profile. A customer never heard of is 404."""
+        partition = self._log.partition_of(self._topics.events, customer.encode())
+        kept = (await self._store.load({partition: [customer]})).get(customer)
+        if kept is None:
+            raise HTTPException(404, "nothing is known of this customer")
+        return decode_profile(customer, kept.body, self._rules)
+
+
+def _instant(text: str) -> int:
+    at_ms = instant_of(text)
+    if at_ms is None:
+        raise HTTPException(400, f"at: expected a time like 2026-01-31 or 2026-01-31T10:20:30.123Z; got {text!r}")
+    return at_ms
+
+
+def _json(members: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(members), media_type=_JSON)

@@ -1,0 +1,37 @@
+"""What keeps a stage from being entered although its condition may hold: `from re_enter min_stay forward_only`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.stager.explanation import Block
+from services.stager.fold.lifecycles import CompiledLifecycle, CompiledStage
+from services.stager.fold.profile import Place
+from services.stager.language.written import write_duration
+
+
+def blocks_of(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_ms: int) -> tuple[Block, ...]:
+    """What closes a stage other than the current one at an instant; empty when it is open (LANGUAGE.md 5)."""
+    return tuple(_blocks(lifecycle, stage, place, t_ms))
+
+
+def _blocks(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_ms: int) -> Iterator[Block]:
+    current = lifecycle.stages.get(place.stage) if place.stage is not None else None
+    if stage.came_from is not None and place.stage not in stage.came_from:
+        doors = " or ".join(f"`{name}`" for name in sorted(stage.came_from))
+        yield Block("from", f"it can be entered only from {doors}")
+    if stage.re_enter_ms is None and stage.name in place.entries:
+        yield Block("re_enter", "it is entered only once, and that has been")
+    left_ms = place.left_ms.get(stage.name)
+    if stage.re_enter_ms and left_ms is not None and t_ms < left_ms + stage.re_enter_ms:
+        wait = write_duration(stage.re_enter_ms)
+        yield Block("re_enter", f"it is entered again only {wait} after it was left", left_ms + stage.re_enter_ms)
+    if current is None:
+        return
+    if lifecycle.forward_only and stage.index < current.index:
+        yield Block("forward_only", f"it stands before `{current.name}`, and this lifecycle only goes forward")
+    if t_ms - place.since_ms < current.min_stay_ms:
+        stay = write_duration(current.min_stay_ms)
+        yield Block(
+            "min_stay", f"a visit to `{current.name}` lasts {stay} at least", place.since_ms + current.min_stay_ms
+        )

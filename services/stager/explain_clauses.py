@@ -1,0 +1,122 @@
+"""Conditions taken apart: which part holds, with which values, and when its answer changes by itself.
+
+Asks the same compiled expressions that the fold asks; knows nothing of stages or profiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import copy
+from typing import Any, Final, Literal
+
+from services.stager.explanation import Clause, Evidence, Value
+from services.stager.fold.comparing import instant_reader
+from services.stager.fold.dynamic import to_json
+from services.stager.fold.expressions import Compiler
+from services.stager.fold.horizons import Condition
+from services.stager.fold.instants import NEVER
+from services.stager.fold.moment import Moment
+from services.stager.language.definition import (
+    Arithmetic,
+    Entered,
+    Expression,
+    InStage,
+    Kind,
+    Logic,
+    MetricValue,
+    Not,
+    Since,
+    TraitValue,
+)
+from services.stager.language.walk import parts_of
+from services.stager.language.written import write
+
+# An answer may stay the same over many instants at which it could have changed (a window losing events one by one).
+TURNS_TRIED_MAX: Final = 2_000
+_CALENDAR_ENDS_MS: Final = 253_000_000_000_000
+
+Notes = Callable[[MetricValue | TraitValue], tuple[str, Evidence | None]]
+"""For a metric or trait: where its value is less than exact, and which events gave it."""
+
+
+class Clauses:
+    """Takes the conditions of one file apart, at one moment."""
+
+    def __init__(self, compiler: Compiler, moment: Moment, notes: Notes) -> None:
+        self._compiler = compiler
+        self._moment = moment
+        self._notes = notes
+
+    def of(self, node: Expression) -> Clause:
+        """The clause of an expression where a truth is wanted."""
+        condition = self._compiler.condition(node)
+        joined: Literal["and", "or", "not"] | None = None
+        parts: tuple[Expression, ...] = ()
+        if isinstance(node, Logic):
+            joined, parts = node.operator, node.operands
+        elif isinstance(node, Not):
+            joined, parts = "not", (node.operand,)
+        return Clause(
+            text=write(node),
+            holds=condition.holds(self._moment),
+            joined=joined,
+            parts=tuple(map(self.of, parts)),
+            values=() if parts else tuple(self._values(node)),
+            turns_ms=turn_of(condition, self._moment),
+        )
+
+    def _values(self, node: Expression) -> Iterator[Value]:
+        """The values that a part reads, each once, in the order in which they stand there."""
+        seen: set[str] = set()
+        for part in _readable(node):
+            text = write(part)
+            if text not in seen:
+                seen.add(text)
+                yield self._value(part, text)
+
+    def _value(self, node: Expression, text: str) -> Value:
+        if isinstance(node, Since | InStage):
+            return Value(text, "duration", self._elapsed(node))
+        found = self._compiler.compile_as(node, Kind.ANY).value(self._moment)
+        note, evidence = self._notes(node) if isinstance(node, MetricValue | TraitValue) else ("", None)
+        return Value(text, _kind(node.kind), to_json(found), note, evidence)
+
+    def _elapsed(self, node: Since | InStage) -> int | None:
+        of = Entered() if isinstance(node, InStage) else node.of
+        begin_ms = instant_reader(self._compiler.compile_as(of, Kind.ANY).value)(self._moment)
+        if begin_ms is None:
+            return None
+        elapsed_ms: int = self._moment.t_ms - begin_ms
+        return -elapsed_ms if isinstance(node, Since) and node.ahead else elapsed_ms
+
+
+def turn_of(condition: Condition, moment: Moment) -> int | None:
+    """The instant at which the answer becomes another if nothing happens, None when it does not (or not soon)."""
+    if condition.horizon is None:
+        return None
+    answer, later = condition.holds(moment), copy_of(moment)
+    for _ in range(TURNS_TRIED_MAX):
+        at_ms = condition.horizon(later)
+        if at_ms >= min(NEVER, _CALENDAR_ENDS_MS):
+            return None
+        later.t_ms = at_ms
+        if condition.holds(later) is not answer:
+            return at_ms
+    return None
+
+
+def copy_of(moment: Moment) -> Moment:
+    """The same moment, to be moved in time."""
+    return copy(moment)
+
+
+def _readable(node: Expression) -> Iterator[Expression]:
+    """The parts whose values say why: metrics, traits, moving durations, and arithmetic as a whole before its parts."""
+    if isinstance(node, MetricValue | TraitValue | Since | InStage | Entered | Arithmetic):
+        yield node
+    for part in parts_of(node):
+        yield from _readable(part)
+
+
+def _kind(kind: Kind) -> Any:
+    return {Kind.TIME: "time", Kind.DURATION: "duration"}.get(kind, "other")

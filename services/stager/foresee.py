@@ -1,0 +1,61 @@
+"""What time alone will do to a customer: the real fold, run forward on a copy of the profile.
+
+Pure: the profile it is given is left as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from services.stager.explanation import Foreseen
+from services.stager.fold.instants import NEVER, instant_of
+from services.stager.fold.partition import Partition
+from services.stager.fold.profile import Profile, decode_profile
+from services.stager.fold.rules import Rules
+
+# A window of 512 entries has at most 1,024 deadlines; a few of them together, and whoever asks still waits for less
+# than a tenth of a second.
+STEPS_MAX: Final = 5_000
+_LAST_MS: Final = instant_of("9990-01-01") or NEVER  # no calendar reaches further
+
+
+class Outlook(NamedTuple):
+    """The next move and the next linger before it, None where there is none; `is_whole` false: the search was cut."""
+
+    move: Foreseen | None
+    linger: Foreseen | None
+    is_whole: bool
+
+
+def copied(profile: Profile, rules: Rules) -> Profile:
+    """A copy that may be changed."""
+    return decode_profile(profile.customer, profile.encode(), rules)
+
+
+def lapsed(profile: Profile, rules: Rules, at_ms: int) -> Profile:
+    """A copy of the profile at an instant, if nothing happens until then."""
+    copy = copied(profile, rules)
+    Partition(rules).lapse((copy,), until_ms=min(at_ms, _LAST_MS))
+    return copy
+
+
+def outlook(profile: Profile, rules: Rules, lifecycle: int) -> Outlook:
+    """What comes next in one lifecycle by itself."""
+    copy = copied(profile, rules)
+    for index, place in enumerate(copy.places):
+        if place is not None and index != lifecycle:
+            place.due_ms = NEVER
+    copy.rearm()
+    partition, linger = Partition(rules), None
+    for _ in range(STEPS_MAX):
+        due_ms = copy.due_ms
+        if due_ms is None or due_ms > _LAST_MS:
+            return Outlook(None, linger, is_whole=True)
+        for change in partition.lapse((copy,), until_ms=due_ms):
+            at_ms = instant_of(change.at)
+            assert at_ms is not None
+            foreseen = Foreseen(change.change, change.to_stage, at_ms, change.nth)
+            if change.change == "moved":
+                return Outlook(foreseen, linger, is_whole=True)
+            linger = linger or foreseen
+    return Outlook(None, linger, is_whole=False)

@@ -1,0 +1,33 @@
+"""Event names of files that a sample of events does not have: most often they are misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+from services.stager.language.fields import items_of
+from services.stager.language.file import files_of, is_story
+from services.stager.language.metric import event_nodes
+from shared.document import Fault, Faults, Mapping, Node, Scalar, nearest
+from shared.document_reader import read_file
+
+
+def unseen_names(paths: list[Path], seen: Set[str]) -> list[Fault]:
+    """A warning for each event name in the metrics of these files that is not among the `seen`, in order of place."""
+    faults = Faults()
+    for path in files_of(paths):
+        for document in read_file(path)[0]:
+            for node in _names(document):
+                if node.value not in seen and node.value != "*":
+                    message = f"no event of the sample is named `{node.value}`"
+                    faults.add(node, message, suggestion=nearest(node.value, seen), severity="warning")
+    return faults.in_order()
+
+
+def _names(document: Node) -> Iterator[Scalar]:
+    """The scalars that name events in a document's metrics."""
+    metrics = document.get("metrics") if isinstance(document, Mapping) and not is_story(document) else None
+    for _, metric in metrics.entries if isinstance(metrics, Mapping) else ():
+        if isinstance(metric, Mapping):
+            for node in event_nodes(metric):
+                yield from (item for item in items_of(node) if isinstance(item, Scalar))

@@ -1,0 +1,20 @@
+"""A sample of events held against lifecycle files: which event names of the files does it not have?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.stager.language.unseen import unseen_names
+from services.stager.simulate import read_lines
+from services.stager.simulate_command import BadLines, opened
+from shared.document import Fault
+
+
+def unseen_in_sample(files: list[Path], sample: Path) -> list[Fault]:
+    """A warning for each event name that the sample does not have; lines that cannot be used are told on stderr.
+
+    Errors: Refused when the sample cannot be read.
+    """
+    with opened(str(sample)) as lines:
+        seen = {line.event.name for line in read_lines(lines, BadLines(str(sample)))}
+    return unseen_names(files, seen)

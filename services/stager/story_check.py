@@ -1,0 +1,51 @@
+"""Whether a story fits its lifecycles: is there the lifecycle it is about, are there the stages it names?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from services.stager.language.definition import Lifecycle
+from services.stager.story import NO_STAGE, Expected, Story
+from shared.document import Faults, Node, nearest
+
+Stages = Mapping[str, Sequence[str]]
+
+
+def subject_of(story: Story, lifecycles: Sequence[Lifecycle], faults: Faults) -> str | None:
+    """The name of the lifecycle that the story is about; None (and reported) when that is not plain to see."""
+    names = [lifecycle.name for lifecycle in lifecycles]
+    if story.lifecycle is not None:
+        if story.lifecycle in names:
+            return story.lifecycle
+        message = f"there is no lifecycle or segment `{story.lifecycle}` in the given files"
+        faults.add(story.lifecycle_place, message, suggestion=nearest(story.lifecycle, names))
+        return None
+    real = [lifecycle.name for lifecycle in lifecycles if not lifecycle.segment] or names
+    if len(real) == 1:
+        return real[0]
+    said = f"{', '.join(real)}: name one with `lifecycle: NAME`" if real else "none: name their file with `given`"
+    faults.add(story.place, f"a story is about one lifecycle, and the given files hold {said}")
+    return None
+
+
+def check_names(story: Story, subject: str, lifecycles: Sequence[Lifecycle], faults: Faults) -> None:
+    """Report every stage and lifecycle that the story names and that is not there."""
+    stages = {lifecycle.name: [stage.name for stage in lifecycle.stages] for lifecycle in lifecycles}
+    for place, lifecycle, stage in _named(story, subject):
+        if lifecycle not in stages:
+            faults.add(place, f"there is no lifecycle `{lifecycle}`", suggestion=nearest(lifecycle, stages))
+        elif stage not in stages[lifecycle] and stage != NO_STAGE:
+            message = f"`{lifecycle}` has no stage `{stage}`"
+            faults.add(place, message, suggestion=nearest(stage, stages[lifecycle]))
+
+
+def _named(story: Story, subject: str) -> Iterator[tuple[Node, str, str]]:
+    for step in story.steps:
+        for standing in step.standings:
+            yield standing.place, standing.lifecycle or subject, standing.stage
+        for expected in (*step.among, *(step.changes or ())):
+            yield from ((expected.place, subject, stage) for stage in _stages_of(expected))
+
+
+def _stages_of(expected: Expected) -> Iterator[str]:
+    return (stage for stage in (expected.from_stage, expected.to_stage) if stage is not None)

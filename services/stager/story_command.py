@@ -1,0 +1,87 @@
+"""`stageline test`: story files in, what differs out, with the explanation; exit 1 when anything does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from services.stager.fold.rules import Rules, compile_rules
+from services.stager.language.file import Loaded, load_paths
+from services.stager.story import Story
+from services.stager.story_check import check_names, subject_of
+from services.stager.story_file import load_stories
+from services.stager.story_run import Difference, run_story
+from shared.document import Fault, Faults
+from shared.errors import Refused
+
+
+def run_stories(paths: Sequence[Path]) -> int:
+    """Tell every story on stdout, what is wrong on stderr; 1 when a story differs or cannot be told.
+
+    Errors: Refused when there is no story in these files.
+    """
+    stories, faults = load_stories(paths)
+    if not stories and not faults:
+        raise Refused("there is no story in these files; a story is a document that begins with `story: TITLE`")
+    failed = 0
+    for story in stories:
+        found, differences = tell(story)
+        _print(story, found, differences)
+        failed += bool(found or differences)
+    for fault in faults:
+        sys.stderr.write(fault.render() + "\n")
+    told = f"{len(stories)} {'story' if len(stories) == 1 else 'stories'}"
+    sys.stdout.write(f"{told}, {failed} failed\n" if failed or faults else f"ok: {told}\n")
+    return 1 if failed or faults else 0
+
+
+def story_faults(paths: Sequence[Path]) -> list[str]:
+    """What is wrong with the stories of these files or differs in them, as text; empty when all is as told."""
+    stories, faults = load_stories(paths)
+    texts = [fault.render() for fault in faults]
+    for story in stories:
+        found, differences = tell(story)
+        texts += [fault.render() for fault in found]
+        texts += [_rendered(difference) for difference in differences]
+    return texts
+
+
+def tell(story: Story) -> tuple[list[Fault], list[Difference]]:
+    """What is wrong with a story or its lifecycles; and where it is told on, what differs."""
+    loaded, rules = _given(story.given)
+    faults = Faults()
+    if loaded.errors or rules is None:
+        faults.include(*loaded.errors)
+        if not loaded.errors:
+            faults.add(story.place, "the given files hold no lifecycle; name their file with `given`")
+        return faults.in_order(), []
+    subject = subject_of(story, loaded.lifecycles, faults)
+    if subject is not None:
+        check_names(story, subject, loaded.lifecycles, faults)
+    found = faults.in_order()
+    if found or subject is None:
+        return found, []
+    return [], run_story(story, rules, lifecycle=subject)
+
+
+@lru_cache(maxsize=64)  # many stories of a file are about the same lifecycles
+def _given(paths: tuple[Path, ...]) -> tuple[Loaded, Rules | None]:
+    loaded = load_paths(paths)
+    return loaded, compile_rules(loaded.lifecycles) if loaded.lifecycles and not loaded.errors else None
+
+
+def _print(story: Story, faults: Sequence[Fault], differences: Sequence[Difference]) -> None:
+    good = not faults and not differences
+    steps = f"{len(story.steps)} step{'' if len(story.steps) == 1 else 's'}"
+    sys.stdout.write(f"{'ok    ' if good else 'FAILED'} {story.title} ({steps})\n")
+    for text in (*(fault.render() for fault in faults), *map(_rendered, differences)):
+        sys.stdout.write("".join(f"  {line}\n" for line in text.splitlines()))
+
+
+def _rendered(difference: Difference) -> str:
+    faults = Faults()
+    faults.add(difference.place, difference.message)
+    lines = [faults.in_order()[0].render(), *(f"    {line}" for line in difference.explanation)]
+    return "\n".join(lines)

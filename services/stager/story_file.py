@@ -1,0 +1,95 @@
+"""Story files in, stories and every fault out (docs/lifecycles.md tells their form)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from services.stager.language.fields import Fields, items_of, read_text_node
+from services.stager.language.file import files_of, is_story
+from services.stager.story import Step, Story
+from services.stager.story_step import read_step
+from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar
+from shared.document_reader import read_file
+
+STORY_KEYS: Final = ("story", "given", "lifecycle", "customer", "description", "steps")
+STEPS_MAX: Final = 1_000  # a story is read by people
+DEFAULT_CUSTOMER: Final = "customer"
+
+
+def load_stories(paths: Sequence[Path]) -> tuple[list[Story], list[Fault]]:
+    """The stories of files and of folders' `*.yaml` and `*.yml`, in order, and all that is wrong with the files.
+
+    Documents that are no stories are passed over.
+    """
+    stories: list[Story] = []
+    found: list[Fault] = []
+    for path in files_of(paths):
+        documents, syntax = read_file(path)
+        found += syntax
+        for document in documents:
+            if isinstance(document, Mapping) and is_story(document):
+                faults = Faults()
+                story = read_story(document, faults, file=path)
+                found += faults.in_order()
+                if not faults.in_order():
+                    stories.append(story)
+    return stories, found
+
+
+def read_story(document: Mapping, faults: Faults, *, file: Path) -> Story:
+    """One story; it is right when no fault is reported."""
+    fields = Fields(document, faults, what="a story", known=STORY_KEYS)
+    title = fields.text("story") or ""
+    customer = fields.text("customer") or DEFAULT_CUSTOMER
+    return Story(
+        place=document.get("story") or document,
+        title=title,
+        given=tuple(_given(fields, file)),
+        lifecycle=fields.text("lifecycle"),
+        lifecycle_place=document.get("lifecycle") or document.get("story") or document,
+        customer=customer,
+        steps=tuple(_steps(fields)),
+    )
+
+
+def _given(fields: Fields, file: Path) -> Iterable[Path]:
+    """The files of the lifecycles, relative to the story's own, which is the default."""
+    node = fields.node("given")
+    if node is None:
+        yield file
+        return
+    for item in items_of(node):
+        name = read_text_node(item, fields.faults, what="`given`")
+        if name is None:
+            continue
+        path = file.parent / name
+        if not path.exists():
+            fields.faults.add(item, f"there is no file `{name}` beside this one")
+        yield path
+
+
+def _steps(fields: Fields) -> Iterable[Step]:
+    node = fields.node("steps")
+    if node is None:
+        if "steps" not in fields:
+            fields.faults.add(fields.key("story"), "a story needs `steps`")
+        return
+    if not isinstance(node, Listing) or not 1 <= len(node.items) <= STEPS_MAX:
+        fields.faults.add(node, f"`steps` is a list of 1 to {STEPS_MAX:,} steps, each such as `- after: 7d`")
+        return
+    at_ms: int | None = None
+    for item in node.items:
+        step = _step(item, fields.faults, at_ms)
+        if step is not None:
+            at_ms = step.at_ms
+            yield step
+
+
+def _step(node: Node, faults: Faults, before_ms: int | None) -> Step | None:
+    if isinstance(node, Mapping):
+        return read_step(node, faults, before_ms=before_ms)
+    hint = " (a text with `: ` must stand in quotes)" if isinstance(node, Scalar) else ""
+    faults.add(node, f"a step is a mapping, such as `- after: 7d`{hint}")
+    return None

@@ -1,0 +1,64 @@
+"""The papers of the house: their text, their fenced blocks, and the program's own words to hold them against."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = ROOT / "docs" / "operations.md"
+README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+PAGES = [README, ARCHITECTURE, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_TICKED = re.compile(r"`([^`\n]+)`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, what else its first line says, and its text."""
+
+    page: Path
+    language: str
+    said: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    found = _FENCE.findall(page.read_text(encoding="utf-8"))
+    return [Block(page, *_halves(head), text) for head, text in found]
+
+
+def _halves(head: str) -> tuple[str, str]:
+    language, _, said = head.strip().partition(" ")
+    return language, said.strip()
+
+
+def ticked(page: Path) -> list[str]:
+    """What stands in backquotes, outside of fenced blocks."""
+    return _TICKED.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
+
+
+def rows(page: Path) -> dict[str, list[str]]:
+    """The cells behind the first one, for each of the backquoted words of the first cells of a page's tables."""
+    found: dict[str, list[str]] = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `"):
+            first, *others = [cell.strip() for cell in line.strip("| ").split("|")]
+            found |= dict.fromkeys(_TICKED.findall(first), others)
+    return found
+
+
+def modules() -> Iterator[ModuleType]:
+    """Every module of the program, imported."""
+    for room in ("services", "shared"):
+        package = importlib.import_module(room)
+        for found in pkgutil.walk_packages(package.__path__, prefix=f"{room}."):
+            if ".migrations" not in found.name:
+                yield importlib.import_module(found.name)

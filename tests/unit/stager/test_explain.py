@@ -1,0 +1,302 @@
+"""Explain: clauses with values, what blocks a stage, which events count, and what comes by itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.stager.explain import explain
+from services.stager.explain_command import explain_events
+from services.stager.explain_json import encode
+from services.stager.explain_text import render, say_span
+from services.stager.explanation import Clause, Explanation, LifecycleView, StageView
+from services.stager.fold.instants import instant_of
+from services.stager.fold.profile import decode_profile
+from services.stager.fold.rules import Rules, compile_rules
+from services.stager.language.file import load_text
+from services.stager.simulate import Simulation, read_lines, simulate
+from shared.clock import rfc3339
+from shared.errors import Refused
+from tests.oracle.generate import draw_case
+from tests.oracle.real import load
+
+SHOP = """
+lifecycle: shop
+metrics:
+  orders: {count: Order Completed}
+  orders_90d: {count: Order Completed, within: 90d}
+  last_order: {last: Order Completed}
+  mood: {latest: score, of: Survey Answered}
+stages:
+  - stage: visitor
+  - stage: active
+    when: orders >= 1
+    min_stay: 10d
+  - stage: loyal
+    when: orders_90d >= 2 and traits.plan == "pro"
+    until: not (orders_90d >= 1)
+    re_enter: {after: 30d}
+  - stage: fan
+    when: mood > 8
+    from: loyal
+    re_enter: never
+  - stage: silent
+    when: orders >= 1 and since(last_order) >= 90d
+    linger: [5d]
+"""
+
+
+def order(day: str, **fields: Any) -> dict[str, Any]:
+    return {"userId": "ann", "event": "Order Completed", "timestamp": f"{day}T00:00:00Z", **fields}
+
+
+def rules_of(text: str = SHOP) -> Rules:
+    loaded = load_text(text, file="shop.yaml")
+    assert not loaded.errors, loaded.errors[0].render()
+    return compile_rules(loaded.lifecycles)
+
+
+def explained(*events: dict[str, Any], at: str | None = None, rules: Rules | None = None) -> Explanation:
+    lines = [json.dumps(event).encode() for event in events]
+    at_ms = None if at is None else instant_of(at)
+    return explain_events(lines, rules or rules_of(), customer="ann", at_ms=at_ms, on_bad_line=lambda *_: None)
+
+
+def stage(explanation: Explanation, name: str) -> StageView:
+    return next(view for view in explanation.lifecycles[0].stages if view.name == name)
+
+
+def when(explanation: Explanation, name: str) -> Clause:
+    clause = stage(explanation, name).when
+    assert clause is not None
+    return clause
+
+
+def test_each_clause_shows_whether_it_holds_and_with_which_value() -> None:
+    clause = when(explained(order("2026-01-01"), at="2026-01-02"), "loyal")
+
+    assert (clause.joined, clause.holds, [part.holds for part in clause.parts]) == ("and", False, [False, False])
+    assert [(value.text, value.value) for part in clause.parts for value in part.values] == [
+        ("orders_90d", 1),
+        ("traits.plan", None),
+    ]
+
+
+def test_a_value_names_the_events_that_gave_it_newest_first() -> None:
+    explanation = explained(order("2026-01-01"), order("2026-02-01"), order("2026-04-10"), at="2026-04-10")
+    evidence = when(explanation, "loyal").parts[0].values[0].evidence
+
+    assert evidence is not None
+    assert (evidence.count, [event.id for event in evidence.events]) == (2, ["000000000003", "000000000002"])
+
+
+def test_a_trait_names_the_identify_whose_word_counts() -> None:
+    said = {"userId": "ann", "type": "identify", "traits": {"plan": "pro"}}
+    explanation = explained(
+        {**said, "timestamp": "2026-01-05T00:00:00Z"},
+        {**said, "timestamp": "2026-01-01T00:00:00Z", "receivedAt": "2026-01-06T00:00:00Z", "traits": {"plan": "x"}},
+    )
+    value = when(explanation, "loyal").parts[1].values[0]
+
+    assert value.value == "pro"
+    assert value.evidence is not None
+    assert [event.id for event in value.evidence.events] == ["000000000001"]
+
+
+def test_a_repeated_event_counts_once_as_evidence() -> None:
+    explanation = explained(order("2026-01-01", messageId="a"), order("2026-01-01", messageId="a"))
+    evidence = when(explanation, "active").values[0].evidence
+
+    assert evidence is not None
+    assert evidence.count == 1
+
+
+def test_a_clause_says_when_its_answer_turns_by_itself() -> None:
+    silence = when(explained(order("2026-01-01"), at="2026-01-02"), "silent")
+
+    assert [rfc3339(part.turns_ms)[:10] if part.turns_ms else None for part in silence.parts] == [None, "2026-04-01"]
+
+
+def test_the_next_move_is_foretold_with_the_lingers_before_it() -> None:
+    view = explained(order("2026-01-01"), at="2026-04-02").lifecycles[0]
+
+    assert (view.stage, view.next_move, view.next_linger and rfc3339(view.next_linger.at_ms)) == (
+        "silent",
+        None,
+        "2026-04-06T00:00:00.000Z",
+    )
+
+
+def test_what_closes_a_stage_is_named() -> None:
+    identify = {"userId": "ann", "type": "identify", "traits": {"plan": "pro"}, "timestamp": "2026-01-01T00:00:00Z"}
+    explanation = explained(identify, order("2026-01-01"), order("2026-01-03"), at="2026-01-04")
+    active, loyal = stage(explanation, "active"), stage(explanation, "loyal")
+
+    assert active.place == "current"
+    assert loyal.holds
+    assert [(block.option, block.until_ms and rfc3339(block.until_ms)[:10]) for block in loyal.blocks] == [
+        ("min_stay", "2026-01-11")
+    ]
+    assert [block.option for block in stage(explanation, "fan").blocks] == ["from", "min_stay"]
+
+
+def test_a_stage_entered_once_or_left_too_lately_is_closed_by_re_enter() -> None:
+    identify = {"userId": "ann", "type": "identify", "traits": {"plan": "pro"}, "timestamp": "2026-01-01T00:00:00Z"}
+    survey = {"userId": "ann", "event": "Survey Answered", "timestamp": "2026-01-15T00:00:00Z"}
+    explanation = explained(
+        identify,
+        order("2026-01-01"),
+        order("2026-01-03"),
+        {**survey, "properties": {"score": 9}},
+        {**survey, "timestamp": "2026-01-16T00:00:00Z", "properties": {"score": 1}},
+        at="2026-01-17",
+    )
+
+    assert {block.option for block in stage(explanation, "fan").blocks} == {"from", "re_enter", "min_stay"}
+    assert [(block.option, rfc3339(block.until_ms or 0)[:10]) for block in stage(explanation, "loyal").blocks] == [
+        ("re_enter", "2026-02-14"),
+        ("min_stay", "2026-01-26"),
+    ]
+
+
+def test_a_lifecycle_that_only_goes_forward_closes_what_lies_behind() -> None:
+    text = "lifecycle: a\nforward_only: true\nmetrics: {n: {count: x}}\nstages: [{stage: a}, {stage: b, when: n > 0}]"
+    explanation = explained({**order("2026-01-01"), "event": "x"}, rules=rules_of(text))
+
+    assert [block.option for block in stage(explanation, "a").blocks] == ["forward_only"]
+
+
+def test_a_stage_held_only_by_its_until_says_so() -> None:
+    identify = {"userId": "ann", "type": "identify", "traits": {"plan": "pro"}, "timestamp": "2026-01-01T00:00:00Z"}
+    late = {**identify, "traits": {"plan": "free"}, "timestamp": "2026-02-01T00:00:00Z"}
+    explanation = explained(identify, order("2026-01-01"), order("2026-01-03"), late)
+
+    assert stage(explanation, "loyal").because == "until"
+
+
+def test_a_full_window_and_a_full_set_say_that_they_are_less_than_exact() -> None:
+    text = """
+lifecycle: a
+metrics: {n: {count: x, within: 512d}, d: {distinct: p, of: x}}
+stages: [{stage: a, when: n > 0 and d > 0}]"""
+    events = [{**order("2026-01-01"), "event": "x", "properties": {"p": number}} for number in range(600)]
+    parts = when(explained(*events, rules=rules_of(text)), "a").parts
+
+    assert "slots of 1d" in parts[0].values[0].note
+    assert parts[1].values[0].note == "at least 512"
+
+
+def test_somebody_never_heard_of_is_refused() -> None:
+    with pytest.raises(Refused, match="nothing was received"):
+        explained(order("2026-01-01", userId="bob"))
+    with pytest.raises(Refused, match="by then"):
+        explained(order("2026-01-02"), at="2026-01-01")
+
+
+def test_the_past_of_a_stored_profile_is_refused() -> None:
+    rules = rules_of()
+    profile = _profile_of(rules, [json.dumps(order("2026-01-05")).encode()])
+
+    with pytest.raises(Refused, match="needs the events"):
+        explain(rules, profile, instant_of("2026-01-04") or 0)
+
+
+def test_a_changed_definition_is_pending_until_the_next_event() -> None:
+    rules, other = rules_of(), rules_of(SHOP.replace("orders >= 1\n    min_stay", "orders >= 2\n    min_stay"))
+    profile = _profile_of(rules, [json.dumps(order("2026-01-05")).encode()])
+    again = decode_profile("ann", profile.encode(), other)
+
+    assert explain(rules, profile, profile.clock_ms).lifecycles[0].is_pending is False
+    assert explain(other, again, again.clock_ms).lifecycles[0].is_pending is True
+
+
+def test_explaining_leaves_the_profile_as_it_is() -> None:
+    rules = rules_of()
+    profile = _profile_of(rules, [json.dumps(order("2026-01-05")).encode()])
+    before = profile.encode()
+    explain(rules, profile, (instant_of("2027-01-01") or 0))
+
+    assert profile.encode() == before
+
+
+def test_as_text_it_marks_what_holds_and_what_does_not() -> None:
+    text = render(explained(order("2026-01-01"), at="2026-01-20"))
+
+    assert "shop: active since 2026-01-01T00:00:00.000Z (19d)" in text
+    assert "If nothing happens: moves to silent at 2026-04-01T00:00:00.000Z (in 71d)" in text
+    assert "  => active: holds" in text
+    assert "[ ] orders_90d >= 2" in text
+    assert "traits.plan is missing" in text
+    assert "closed by from: it can be entered only from `loyal`" in text
+
+
+def test_as_json_it_has_the_same_members() -> None:
+    found = json.loads(encode(explained(order("2026-01-01"), at="2026-01-20")))
+    shop = found["lifecycles"]["shop"]
+
+    assert (found["customer"], found["at"]) == ("ann", "2026-01-20T00:00:00.000Z")
+    assert shop["next_move"] == {"change": "moved", "to": "silent", "at": "2026-04-01T00:00:00.000Z", "nth": 0}
+    assert [view["stage"] for view in shop["stages"] if view["place"] != "earlier"] == [
+        "active",
+        "loyal",
+        "fan",
+        "silent",
+    ]
+    assert shop["stages"][3]["blocked_by"][0]["option"] == "from"
+
+
+def test_a_span_is_said_in_two_units() -> None:
+    assert [say_span(span) for span in (0, 999, 61_000, 90_061_000, -3_600_000)] == [
+        "0ms",
+        "999ms",
+        "1m 1s",
+        "1d 1h",
+        "-1h",
+    ]
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_what_is_foretold_is_what_simulate_then_does(first: int) -> None:
+    foretold = 0
+    for seed in range(first, first + 20):
+        case = draw_case(seed)
+        rules = compile_rules(load(case.text))
+        lines = [line.encode() for line in case.lines]
+        for customer in ("u1", "u2", "7"):
+            for view in _views(lines, rules, customer):
+                foretold += view.next_move is not None
+                _compare_with_simulate(lines, rules, customer, view, seed)
+    assert foretold > 0
+
+
+def _views(lines: list[bytes], rules: Rules, customer: str) -> tuple[LifecycleView, ...]:
+    try:
+        explanation = explain_events(lines, rules, customer=customer, at_ms=None, on_bad_line=lambda *_: None)
+    except Refused:
+        return ()
+    json.loads(encode(explanation))
+    render(explanation)
+    return explanation.lifecycles
+
+
+def _compare_with_simulate(lines: list[bytes], rules: Rules, customer: str, view: LifecycleView, seed: int) -> None:
+    """The lifecycle's last stage and the first move that time alone makes are those of `simulate`."""
+    so_far = simulate(lines, rules, until_ms=None, on_bad_line=lambda *_: None)
+    chain = [change for change in so_far if (change.customer, change.lifecycle) == (customer, view.name)]
+    expected_stage = chain[-1].to_stage if chain else "out" if view.segment else None
+    assert view.stage == expected_stage, f"seed {seed}"
+    if view.next_move is None:
+        return
+    later = simulate(lines, rules, until_ms=view.next_move.at_ms, on_bad_line=lambda *_: None)
+    moves = [change for change in later if (change.customer, change.lifecycle) == (customer, view.name)][len(chain) :]
+    first = next(change for change in moves if change.change == "moved")
+    assert (first.to_stage, first.at) == (view.next_move.to_stage, rfc3339(view.next_move.at_ms)), f"seed {seed}"
+
+
+def _profile_of(rules: Rules, lines: list[bytes]) -> Any:
+    simulation = Simulation(rules)
+    for line in read_lines(lines, lambda *_: None):
+        simulation.take(line)
+    return simulation.profiles["ann"]

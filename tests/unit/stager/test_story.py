@@ -1,0 +1,158 @@
+"""Stories: told steps against the real fold, and files that point at what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.stager.story_command import run_stories, story_faults
+from shared.errors import Refused
+
+SHOP = """
+lifecycle: shop
+metrics:
+  orders: {count: Order Completed}
+  last_order: {last: Order Completed}
+stages:
+  - stage: visitor
+  - stage: active
+    when: orders >= 1
+  - stage: silent
+    when: since(last_order) >= 90d
+    linger: [1d, 2d]
+---
+segment: pro
+when: traits.plan == "pro"
+"""
+ORDERED = """
+  - on: 2026-01-01
+    track: Order Completed
+"""
+
+
+def told(folder: Path, steps: str, *, head: str = "") -> str:
+    """What is wrong with a story of these steps, one text."""
+    (folder / "shop.yaml").write_text(SHOP, encoding="utf-8")
+    story = folder / "shop.stories.yaml"
+    story.write_text(f"story: one\ngiven: shop.yaml\n{head}steps:{steps}", encoding="utf-8")
+    return "\n".join(story_faults([story]))
+
+
+def test_a_story_that_comes_true_says_nothing(tmp_path: Path) -> None:
+    steps = """
+  - on: 2026-01-01
+    track: Order Completed
+    changes: [{moved: {from: none, to: active}}]
+  - identify: {plan: pro}
+    stages: {pro: in, shop: active}
+    nothing: true
+  - after: 92d
+    moved: {to: silent, at: 2026-04-01}
+    lingered: [{nth: 1}, {stage: silent, nth: 2, at: 2026-04-03}]
+  - after: 1d
+    track: Order Completed
+    late: 3d
+    twice: true
+    changes: [{moved: active}]
+"""
+    assert told(tmp_path, steps) == ""
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        (f"{ORDERED}    stage: silent\n", "expected `silent`, but customer is in `active`"),
+        (f"{ORDERED}    stage: none\n", "expected no stage, but customer is in `active`"),
+        (f"{ORDERED}    nothing: true\n", "expected that nothing happens; what happened: moved from no stage to"),
+        (f"{ORDERED}    moved: {{from: visitor}}\n", "the customer moves from `visitor`; what happened: moved from no"),
+        (f"{ORDERED}    lingered: active\n", "expected that the customer lingers in `active`; what happened: moved"),
+        (f"{ORDERED}  - after: 90d\n    moved: {{to: silent, at: 2026-04-02}}\n", "at 2026-04-01T00:00:00.000Z"),
+        (f"{ORDERED}  - after: 90d\n    stages: {{pro: in}}\n", "expected `in` of pro, but customer is in `out`"),
+        ("\n  - on: 2026-01-01\n    stage: active\n", "has sent nothing yet"),
+    ],
+)
+def test_a_difference_is_told_with_what_happened(tmp_path: Path, steps: str, message: str) -> None:
+    assert message in told(tmp_path, steps)
+
+
+def test_a_difference_comes_with_its_place_and_the_explanation(tmp_path: Path) -> None:
+    text = told(tmp_path, f"{ORDERED}    stage: silent\n")
+
+    assert text.startswith(f"{tmp_path / 'shop.stories.yaml'}:6:12: error: expected `silent`")
+    assert "[ ] since(last_order) >= 90d   (from 2026-04-01T00:00:00.000Z)" in text
+    assert "since(last_order) is 0ms" in text
+    assert "from Order Completed 2026-01-01T00:00:00.000Z (id step 1)" in text
+
+
+def test_a_wanted_stage_that_lies_behind_is_explained_too(tmp_path: Path) -> None:
+    assert "visitor: holds (it has no condition)" in told(tmp_path, f"{ORDERED}    stage: visitor\n")
+
+
+def test_only_the_first_step_that_differs_is_told(tmp_path: Path) -> None:
+    text = told(tmp_path, f"{ORDERED}    stage: silent\n  - after: 1d\n    stage: visitor\n")
+
+    assert "visitor" not in text.splitlines()[0]
+    assert text.count("expected") == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("\n  - after: 1d\n", "the first step says when it is"),
+        ("\n  - on: 2026-01-02\n  - on: 2026-01-01\n", "time only goes on"),
+        ("\n  - on: 2026-01-01\n    after: 1d\n", "exclude one another"),
+        ("\n  - on: 2026-01-01\n    trak: x\n", "did you mean `track`?"),
+        ("\n  - on: 2026-01-01\n    track: x\n    page: y\n", "has `track` already"),
+        ("\n  - on: 2026-01-01\n    late: 1d\n", "`late` needs a `track`"),
+        ("\n  - on: 2026-01-01\n    track: $page\n", "may not begin with `$`"),
+        ("\n  - on: 2026-01-01\n    stage: activ\n", "did you mean `active`?"),
+        ("\n  - on: 2026-01-01\n    stages: {shp: active}\n", "did you mean `shop`?"),
+        ("\n  - on: 2026-01-01\n    changes: [{moved: active, lingered: active}]\n", "a change is"),
+        ("\n  - x\n", "a step is a mapping"),
+        (" 3\n", "`steps` is a list"),
+    ],
+)
+def test_what_is_wrong_in_a_story_is_pointed_at(tmp_path: Path, steps: str, message: str) -> None:
+    assert message in told(tmp_path, steps)
+
+
+def test_a_story_about_one_of_several_lifecycles_names_it(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("lifecycle: other\nstages: [{stage: only}]\n", encoding="utf-8")
+    steps = "\n  - on: 2026-01-01\n    track: x\n    stage: only\n"
+    several = "given: [shop.yaml, other.yaml]\n"
+
+    (tmp_path / "shop.yaml").write_text(SHOP, encoding="utf-8")
+    story = tmp_path / "two.yaml"
+    story.write_text(f"story: one\n{several}steps:{steps}", encoding="utf-8")
+    assert "hold other, shop: name one with `lifecycle: NAME`" in "\n".join(story_faults([story]))
+    story.write_text(f"story: one\n{several}lifecycle: other\nsteps:{steps}", encoding="utf-8")
+    assert story_faults([story]) == []
+
+
+def test_a_story_may_stand_in_the_lifecycles_own_file(tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(f"{SHOP}---\nstory: one\nsteps:{ORDERED}    stage: active\n", encoding="utf-8")
+
+    assert story_faults([tmp_path]) == []
+
+
+def test_the_command_says_how_many_came_true(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told(tmp_path, f"{ORDERED}    stage: active\n")
+
+    assert run_stories([tmp_path]) == 0
+    assert capsys.readouterr().out == "ok     one (1 step)\nok: 1 story\n"
+    told(tmp_path, f"{ORDERED}    stage: silent\n")
+    assert run_stories([tmp_path]) == 1
+    assert "1 story, 1 failed" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_story_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(SHOP, encoding="utf-8")
+
+    with pytest.raises(Refused, match="no story"):
+        run_stories([tmp_path])
+
+
+def test_the_stories_of_the_demo_come_true() -> None:
+    assert story_faults([Path(__file__).parents[3] / "deploy" / "demo"]) == []

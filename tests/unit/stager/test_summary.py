@@ -1,0 +1,121 @@
+"""The summary of a simulation, its speed, and a sample of events held against files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from services.main import app
+
+SHOP = """
+lifecycle: shop
+metrics:
+  orders: {count: Order Completed}
+  funnel: {sequence: [Cart Viewed, [Order Completed, Order Refunded]]}
+  pages: {count: [$page, "Order Complete"]}
+  mood: {latest: score, of: Survey Answered}
+  any: {count: "*"}
+  plan: {changed: traits.plan}
+  last_order: {last: Order Completed}
+stages:
+  - stage: new
+  - stage: active
+    when: orders >= 1 and any > 0 and pages >= 0 and not exists(funnel) and not (mood == 1) and not exists(plan)
+  - stage: silent
+    when: since(last_order) >= 2d
+    linger: 1d
+"""
+
+
+def events(*lines: tuple[str, str, str]) -> str:
+    return "".join(json.dumps({"userId": who, "event": what, "timestamp": when}) + "\n" for who, what, when in lines)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "shop.yaml").write_text(SHOP, encoding="utf-8")
+    (tmp_path / "events.ndjson").write_text(
+        events(
+            ("ann", "Order Completed", "2026-01-01T00:00:00Z"),
+            ("bob", "Order Completed", "2026-01-01T00:00:00Z"),
+            ("ann", "Order Completed", "2026-01-05T00:00:00Z"),
+            ("cid", "Page Seen", "2026-01-05T00:00:00Z"),
+        ),
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+def run(*arguments: Any) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def simulated(shop: Path, *options: str) -> Any:
+    return run("simulate", "--lifecycle", shop / "shop.yaml", "--events", shop / "events.ndjson", *options)
+
+
+def row(text: str, stage: str) -> list[str]:
+    return next(line.split() for line in text.splitlines() if line.split()[:1] == [stage] and "%" in line)
+
+
+def test_the_table_says_who_is_where_and_how_long_visits_lasted(shop: Path) -> None:
+    text = simulated(shop, "--summary").stdout
+
+    assert "lifecycle shop: 3 customers" in text
+    assert row(text, "new") == ["new", "1", "33%", "1", "0", "0"]
+    assert row(text, "active")[:5] == ["active", "1", "33%", "3", "2"]
+    assert row(text, "silent")[:5] == ["silent", "1", "33%", "2", "1"]
+    assert row(text, "silent")[-1] == "2"
+
+
+def test_the_picture_shows_where_visitors_went_and_who_went_back(shop: Path) -> None:
+    text = simulated(shop, "--summary").stdout
+
+    assert "└─▶ silent" in text
+    assert "└─◀ active" in text
+    assert "100%" in text
+
+
+def test_a_summary_of_one_customer_counts_nobody_else(shop: Path) -> None:
+    assert "lifecycle shop: 1 customer\n" in simulated(shop, "--summary", "--customer", "ann").stdout
+
+
+def test_the_speed_is_told_beside_the_transitions(shop: Path) -> None:
+    result = simulated(shop, "--speed")
+
+    assert "4 events of 3 customers in" in result.stderr
+    assert all(json.loads(line)["lifecycle"] == "shop" for line in result.stdout.splitlines())
+
+
+def test_a_sample_without_an_event_of_the_file_is_a_warning_with_a_near_name(shop: Path) -> None:
+    result = run("check", shop / "shop.yaml", "--events", shop / "events.ndjson")
+
+    assert result.exit_code == 0
+    assert (
+        "warning: no event of the sample is named `Order Complete` (did you mean `Order Completed`?)" in result.stderr
+    )
+    assert (
+        result.stderr.count("no event of the sample") == 5
+    )  # also Cart Viewed, Order Refunded, $page, Survey Answered
+
+
+def test_explain_is_a_command(shop: Path) -> None:
+    options = ("--lifecycle", shop / "shop.yaml", "--events", shop / "events.ndjson", "--customer", "ann")
+    text = run("explain", *options, "--at", "2026-01-02")
+    as_json = run("explain", *options, "--json")
+
+    assert "shop: active since 2026-01-01" in text.stdout
+    assert json.loads(as_json.stdout)["lifecycles"]["shop"]["stage"] == "active"
+
+
+def test_schema_and_test_are_commands(shop: Path) -> None:
+    (shop / "s.yaml").write_text(
+        "story: x\ngiven: shop.yaml\nsteps: [{on: 2026-01-01, track: x, stage: new}]\n", encoding="utf-8"
+    )
+
+    assert json.loads(run("schema").stdout)["title"] == "Stageline lifecycles and segments"
+    assert run("test", shop).stdout == "ok     x (1 step)\nok: 1 story\n"
