@@ -12,7 +12,7 @@ This docstring is the contract; one suite (`tests/contract/test_deliveries.py`) 
   cancelled in between stays so, unless it was sent all the same. A fallback step is released, or not needed any more,
   in the same transaction.
 - `reserve` gives places under the caps, and never more than there are, whoever asks at the same time. A place is given
-  back by every recorded outcome but `sent`, and a failure after which nobody knows whether the message has arrived.
+  back when an attempt failed for certain; while nobody knows whether the message has arrived, it is kept.
 - Every failure to reach the database is Unavailable; the caller retries.
 """
 

@@ -82,7 +82,8 @@ class Delivery:
     """A delivery taken for sending.
 
     `take` counts how often it was taken, and fences what is recorded of this taking. `attempt` counts how often it was
-    handed to its channel, this time included, from 1. Its age counts from `fresh_ms`.
+    handed to its channel, this time included, from 1. Its age counts from `fresh_ms`. `may_have_arrived`: nobody knows
+    what became of an earlier attempt.
     """
 
     id: UUID
@@ -100,6 +101,7 @@ class Delivery:
     attempt: int
     take: int
     followers: int = 0
+    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import BigInteger, Boolean, bindparam, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.deliveries import PartitionDecisions
@@ -71,7 +71,10 @@ async def record(connection: AsyncConnection, results: Sequence[Result]) -> None
             reason=bindparam("reason"),
             finished_ms=bindparam("finished_ms"),
             due_ms=bindparam("due_ms"),
-            counted_ms=bindparam("counted_ms"),
+            counted_ms=case(
+                (bindparam("is_known", type_=Boolean), bindparam("counted", type_=BigInteger)),
+                else_=deliveries.c.counted_ms,
+            ),
             attempts=deliveries.c.attempts - bindparam("given_back"),
         )
     )
@@ -122,7 +125,6 @@ async def redrive(connection: AsyncConnection, ids: Collection[UUID], *, now_ms:
         .where(*is_over)
         .values(
             outcome=Outcome.PENDING, reason="sent again by an operator", due_ms=now_ms, fresh_ms=now_ms, attempts=0,
-            counted_ms=None,
         )
     )  # fmt: skip
     return (await connection.execute(statement)).rowcount
@@ -143,7 +145,7 @@ def row_of(decision: Decision) -> dict[str, object]:
 
 
 def _ended(outcome: Outcome, *, now_ms: int) -> dict[str, object]:
-    return {"outcome": outcome, "due_ms": None, "finished_ms": now_ms, "counted_ms": None}
+    return {"outcome": outcome, "due_ms": None, "finished_ms": now_ms}
 
 
 def _result(result: Result) -> dict[str, object]:
@@ -155,7 +157,9 @@ def _result(result: Result) -> dict[str, object]:
         "reason": result.reason,
         "finished_ms": result.finished_ms,
         "due_ms": result.due_ms,
-        "counted_ms": result.finished_ms if is_sent or result.keeps_place else None,
+        # What was not tried this time may have a place of an earlier attempt of which nobody knows whether it arrived.
+        "is_known": result.is_attempt and not result.keeps_place,
+        "counted": result.finished_ms if is_sent else None,
         "is_sent": is_sent,
         "given_back": 0 if result.is_attempt else 1,
     }

@@ -193,10 +193,10 @@ class Sender:
 
 def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float, note: str = "") -> Result:
     """What an attempt came to, and when to try again. `chance` is a random number in [0, 1)."""
-    due_ms, gone, keeps_place = None, None, False
+    due_ms, gone, keeps_place = None, None, delivery.may_have_arrived
     match answer:
         case Sent():
-            outcome = Outcome.SENT
+            outcome, keeps_place = Outcome.SENT, False
         case Rejected():
             outcome = Outcome.DEAD
         case Gone():
@@ -204,7 +204,7 @@ def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float,
         case NoAddress():
             outcome = Outcome.NO_ADDRESS
         case Failed(_, retry_after_ms, may_have_arrived):
-            keeps_place = may_have_arrived
+            keeps_place = keeps_place or may_have_arrived
             due_ms = next_attempt_ms(delivery.attempt, now_ms=now_ms, chance=chance, retry_after_ms=retry_after_ms)
             outcome = Outcome.DEAD if due_ms is None else Outcome.FAILED
     return Result(

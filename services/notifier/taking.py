@@ -19,7 +19,7 @@ _TAKEN = (
     deliveries.c.id, deliveries.c.campaign, deliveries.c.step, deliveries.c.channel, deliveries.c.target,
     deliveries.c.lane, deliveries.c.partition, deliveries.c.stage, deliveries.c.while_in, deliveries.c.body,
     deliveries.c.at_ms, deliveries.c.fresh_ms, deliveries.c.attempts, deliveries.c.takes, deliveries.c.followers,
-    deliveries.c.decided_ms, deliveries.c.seq,
+    deliveries.c.decided_ms, deliveries.c.seq, deliveries.c.counted_ms,
 )  # fmt: skip
 
 
@@ -91,4 +91,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         attempt=row.attempts,
         take=row.takes,
         followers=row.followers,
+        may_have_arrived=row.counted_ms is not None,
     )

@@ -154,6 +154,16 @@ async def test_what_may_have_arrived_keeps_its_place(kept: SqlDeliveries) -> Non
     assert await kept.reserve([wanted(second)], now_ms=NOW_MS) == set()
 
 
+async def test_what_may_have_arrived_before_keeps_its_place_when_it_ends(kept: SqlDeliveries) -> None:
+    await keep(kept, a_decision(seq=1), a_decision(seq=2))
+    lost, second = await take(kept)
+    await kept.reserve([wanted(lost)], now_ms=NOW_MS)
+    (again, _) = await take(kept, now_ms=NOW_MS + LEASE_MS)
+    assert (lost.may_have_arrived, again.may_have_arrived) == (False, True)
+    await kept.record([result(again, Outcome.LEFT, is_attempt=False)])
+    assert await kept.reserve([wanted(second)._replace(take=2)], now_ms=NOW_MS) == set()
+
+
 async def test_a_place_is_free_again_when_its_time_is_over(kept: SqlDeliveries) -> None:
     await keep(kept, a_decision(seq=1), a_decision(seq=2))
     first, second = await take(kept)
