@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -45,8 +46,8 @@ class DisabledView(BaseModel):
     reason: str
 
 
-def make_router(deliveries: Deliveries, trial: Trial, *, clock: Clock) -> APIRouter:
-    """The routes; who may ask is the application's to say."""
+def make_router(deliveries: Deliveries, trial: Trial, *, clock: Clock, on_enabled: Callable[[], None]) -> APIRouter:
+    """The routes; who may ask is the application's to say. `on_enabled` is called when a target was enabled."""
     routes = APIRouter()
 
     @routes.post("/deliveries/redrive")
@@ -77,6 +78,7 @@ def make_router(deliveries: Deliveries, trial: Trial, *, clock: Clock) -> APIRou
         """Send to a target again; its dead letters are had again with `/deliveries/redrive`."""
         if not await deliveries.enable(wanted.target):
             raise HTTPException(404, "the target is not disabled")
+        on_enabled()
 
     @routes.post("/campaigns/{campaign}/test", responses={404: {"description": "no such campaign"}})
     async def try_out(campaign: str, wanted: TrialRequest) -> list[TrialResult]:

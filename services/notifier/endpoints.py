@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from shared.clock import MINUTE_MS, SECOND_MS
 
 WINDOW_FIRST = 4  # before anything is known of a receiver: a hundred hanging ones leave room for the others
-WINDOW_MAX = 50  # what one receiver gets at once at most: plenty for thousands a second at usual answering times
+WINDOW_MAX = 150  # what one receiver gets at once at most: a third of a sender, should it hang all of a sudden
 FAILURES_MAX = 5  # in a row, until the circuit opens: a deployment of the receiver may cost one or two
 OPEN_MS = 10 * SECOND_MS  # the first time; doubled while the message let through fails, too, ...
 OPEN_MS_MAX = 5 * MINUTE_MS  # ... up to this: a receiver that is back is noticed within it

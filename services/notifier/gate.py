@@ -5,6 +5,7 @@ What may not go out becomes a result at once; what may is cleared, with all that
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from services.notifier.customers import CustomerNow, Customers, Whose
 from services.notifier.deliveries import Deliveries, Reservation
 from services.notifier.delivery import Delivery, Outcome, Result, followers_of
 from shared.clock import Clock
+
+DISABLED_KEPT_S = 1.0  # what another process disables or enables is noticed within this; a look a batch costs more
 
 
 class Cleared(NamedTuple):
@@ -46,6 +49,12 @@ class Gate:
         self._customers = customers
         self._campaigns = campaigns
         self._clock = clock
+        self._disabled: Mapping[str, str] = {}
+        self._disabled_until_s = 0.0
+
+    def forget_disabled(self) -> None:
+        """Ask the tables anew which targets want no more: one was disabled or enabled just now."""
+        self._disabled_until_s = 0.0
 
     def priority(self, campaign: str) -> int:
         """The priority of a campaign; what is gone is ended in passing, at the least."""
@@ -54,7 +63,7 @@ class Gate:
 
     async def admit(self, taken: Sequence[Delivery]) -> Passage:
         """Judge what was taken. Errors: Unavailable; then nothing of it was sent, and the leases will end."""
-        disabled = await self._deliveries.disabled()
+        disabled = await self._all_disabled()
         seen = await self._customers.look([_whose(delivery) for delivery in taken])
         cleared: list[Cleared] = []
         results: list[Result] = []
@@ -70,6 +79,13 @@ class Gate:
         admitted, capped = await self._reserve(cleared, now_ms=now_ms)
         _count([*results, *capped], admitted)
         return Passage(admitted, [*results, *capped])
+
+    async def _all_disabled(self) -> Mapping[str, str]:
+        now_s = time.monotonic()
+        if now_s >= self._disabled_until_s:
+            self._disabled = await self._deliveries.disabled()
+            self._disabled_until_s = now_s + DISABLED_KEPT_S
+        return self._disabled
 
     async def _reserve(self, cleared: Sequence[Cleared], *, now_ms: int) -> tuple[list[Cleared], list[Result]]:
         """Those that need no place under a cap or got one, and the results of the others."""

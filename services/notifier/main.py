@@ -77,7 +77,7 @@ async def serve(
         )  # fmt: skip
         app = make_app(
             deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress,
-            operate=make_router(deliveries, trial, clock=clock),
+            operate=make_router(deliveries, trial, clock=clock, on_enabled=service.gate.forget_disabled),
         )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()
@@ -147,10 +147,10 @@ class _Service:
             self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders
         )
         known = [*campaigns, *(one.as_campaign() for one in subscriptions)]
-        gate = Gate(deliveries, customers, {one.name: one for one in known}, clock=clock)
+        self.gate = Gate(deliveries, customers, {one.name: one for one in known}, clock=clock)
         links = settings.unsubscribe_links
         self._senders = [
-            Sender(deliveries, gate, name, channel, links=links, clock=clock) for name, channel in channels.items()
+            Sender(deliveries, self.gate, name, channel, links=links, clock=clock) for name, channel in channels.items()
         ]
         self._is_open = False
 

@@ -90,7 +90,7 @@ def _decisions(
     outcome, reason = _verdict(campaign, transition, at_ms=at_ms, now_ms=now_ms)
     stage, while_in = true_while(campaign.trigger, transition)
     goes_out = outcome is Outcome.PENDING
-    first_due_ms = max(now_ms, at_ms + campaign.hold_ms)
+    first_due_ms = max(now_ms, at_ms + campaign.hold_ms) if campaign.hold_ms else now_ms
     if goes_out and first_due_ms > now_ms:
         outcome, reason = Outcome.HELD, f"held until {rfc3339(first_due_ms)}"
     return [

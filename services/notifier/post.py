@@ -21,7 +21,7 @@ from shared.clock import SECOND_MS, to_ms
 if TYPE_CHECKING:
     import aiohttp  # a quarter of a second: methods import it, so that the commands which send nothing need not wait
 
-CONNECTIONS_MAX = 200  # over all receivers: as many as the sender runs attempts at once
+CONNECTIONS_MAX = 500  # over all receivers: as many as the sender runs attempts at once
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
 
 

@@ -28,7 +28,7 @@ from shared.clock import SECOND_MS, Clock
 from shared.errors import Unavailable
 from shared.waiting import wait_for
 
-RUNNING_MAX = 200  # attempts at once: enough to hide slow receivers, few enough for one process's sockets
+RUNNING_MAX = 500  # attempts at once: enough to hide slow receivers, few enough for one process's sockets
 # Longer than one attempt and the recording of it, a pause of the process included: a delivery must not be taken by a
 # second sender while the first is still at it.
 LEASE_MS = 60 * SECOND_MS
@@ -184,6 +184,8 @@ class Sender:
                 if again < RECORD_TRIES_MAX - 1:
                     await asyncio.sleep(2**again)
             else:
+                if any(result.gone for result in results):
+                    self._gate.forget_disabled()
                 if any(result.outcome in (Outcome.DEAD, Outcome.NO_ADDRESS) and result.followers for result in results):
                     self._woken.set()  # a fallback step is due now, perhaps by this very channel
                 return

@@ -92,6 +92,7 @@ def test_the_papers_show_lifecycles_and_campaigns() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_command_that_is_shown_is_there(page: Path) -> None:
     commands = {command.callback.__name__ for command in services.main.app.registered_commands if command.callback}
+    commands |= {group.name for group in services.main.app.registered_groups}
     shown = {word.removeprefix("stageline ").split()[0] for word in ticked(page) if word.startswith("stageline ")}
     shown |= {
         found

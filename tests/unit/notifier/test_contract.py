@@ -137,6 +137,10 @@ def test_hold_counts_from_the_transition():
     assert ask(campaign, now_ms=NOW_MS + 10 * MINUTE_MS) == Send()
 
 
+def test_a_transition_of_a_clock_ahead_of_ours_waits_for_nothing():
+    assert ask(now_ms=NOW_MS - 500) == Send()
+
+
 def at_hour(hour: int, **traits: Any) -> Judgement:
     now_ms = MIDNIGHT_MS + hour * HOUR_MS
     customer = CustomerNow(1, traits)
