@@ -206,8 +206,9 @@ def check(
         "lifecycle": len(lifecycles.lifecycles) - segments,
         "segment": segments,
         "campaign": len(campaigns.campaigns),
-        "subscription": len(subscriptions.subscriptions),
     }
+    if subscriptions.subscriptions:
+        counts["subscription"] = len(subscriptions.subscriptions)
     typer.echo("ok: " + ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()))
 
 

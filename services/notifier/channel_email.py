@@ -165,7 +165,8 @@ def _answer(error: Exception) -> Answer:
         return Rejected(f"refused: {error.code} {error.message}")
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return Failed(f"not now: {error.code} {error.message}")
-    return Failed(f"{type(error).__name__}: {error}")
+    is_before = isinstance(error, aiosmtplib.SMTPConnectError | ConnectionRefusedError)
+    return Failed(f"{type(error).__name__}: {error}", may_have_arrived=not is_before)
 
 
 async def _hang_up(connection: _Connection) -> None:

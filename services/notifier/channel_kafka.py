@@ -37,7 +37,7 @@ class KafkaChannel:
         try:
             [offset] = await self._log.append(self._topic, [entry], timeout_s=self._timeout_s)
         except Unavailable as error:
-            return Failed(str(error))
+            return Failed(str(error), may_have_arrived=True)
         except Malformed as error:
             return Rejected(str(error))
         return Sent(f"offset {offset}")

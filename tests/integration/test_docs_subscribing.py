@@ -26,6 +26,7 @@ from shared.topics import Topics
 from shared.transition import StageValue, Transition, encode
 from tests.builders_notifier import RULES, a_transition
 from tests.docs_examples import examples, fences
+from tests.integration.staged_customers import StagedCustomers
 from tests.receiver import SECRET
 from tests.servers.kafka import free_ports
 from tests.servers.node_packages import need_packages
@@ -36,7 +37,7 @@ WITHIN_S = 60  # a group forms within seconds; a machine that does much else tak
 
 CAMPAIGNS = """
 campaign: welcome
-on: {lifecycle: shop, stage: at_risk, change: moved}
+on: {lifecycle: shop, stage: active, change: moved}
 send: [{channel: kafka}]
 ---
 """
@@ -106,6 +107,9 @@ async def notifying(rig: Rig, folder: Path, campaigns: str) -> AsyncIterator[Non
     for migrations in (STAGER_MIGRATIONS, NOTIFIER_MIGRATIONS):
         await migrate(engine, migrations)
     await engine.dispose()
+    customers = StagedCustomers(address)
+    await customers.move(changes()[-1])  # she is where the last change leads: what is no longer true is not sent
+    await customers.close()
     settings = NotifierSettings(
         database=address, partitions=2, notifier_port=0, campaigns=str(folder / "campaigns"), webhook_secret=SECRET,
         webhook_allow_private=True, topic_prefix=rig.topics.prefix,
