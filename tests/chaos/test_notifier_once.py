@@ -39,9 +39,9 @@ MOVES = 18_000
 REGULARS = 200  # customers who linger again and again
 LINGERS = 10
 CAP = 2
-SPEED = 60  # a lease of a minute is over after a second
+SPEED = 30  # a lease of a minute is over after two seconds
 SEED = 7
-SETTLED_WITHIN_S = 120
+SETTLED_WITHIN_S = 300  # on an idle machine well under a minute
 CAMPAIGNS = """
 campaign: told
 on: {lifecycle: shop, stage: at_risk, change: moved}
