@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from services.stager.fold.dynamic import of_json
-from services.stager.fold.expressions import Compiler
-from services.stager.fold.horizons import Compiled
+from services.stager.fold.expressions import Compiler, WriteMetric
+from services.stager.fold.horizons import Written
 from services.stager.fold.instants import instant_of
 from services.stager.fold.moment import Moment
+from services.stager.fold.source import Source, literal
 from services.stager.language.definition import Kind, Lifecycle, MetricValue
 from services.stager.language.expression import check_truth
 from services.stager.language.grammar import Problem
@@ -81,18 +82,22 @@ class _AnyName(dict[str, Kind]):
         return super().get(name, Kind.ANY if _METRIC_NAME.fullmatch(name) else default)
 
 
-class _Values(dict[str, Compiled]):
+class _Values(dict[str, WriteMetric]):
     """Each name read from what was brought along, as its kind wants it."""
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         super().__init__()
         self._kinds = kinds
 
-    def __missing__(self, name: str) -> Compiled:
+    def __missing__(self, name: str) -> WriteMetric:
         kind = self._kinds.get(name)
         assert kind is not None, "the checker lets no unknown name through"
         read = _READERS.get(kind, of_json)
-        return Compiled(lambda moment: read(moment.properties.get(name)))
+
+        def write(source: Source) -> Written:
+            return Written(f"{source.bind(read, 'read')}(properties.get({literal(name)}))")
+
+        return write
 
 
 def _text(raw: Any) -> str | None:

@@ -20,7 +20,8 @@ from services.stager.fold.metrics.timeline import ENTRIES_MAX
 from services.stager.fold.metrics.within import Sliding
 from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Place, Profile
-from services.stager.fold.rules import CompiledMetric, Rules, compiler_for, indexes_of
+from services.stager.fold.rules import Rules, indexes_of
+from services.stager.fold.touches import CompiledMetric
 from services.stager.foresee import lapsed, outlook
 from services.stager.language.definition import MetricValue, TraitValue
 from services.stager.language.written import write_duration
@@ -62,10 +63,11 @@ def _lifecycle(
     known = profile.places[lifecycle.index]
     place = known or first_place(lifecycle, at_ms)
     moment = moment_of(profile, place, at_ms)
-    compiler = compiler_for(lifecycle.definition, rules.metrics, rules.index_of)
-    clauses = Clauses(compiler, moment, _notes(rules, lifecycle, moment, folded))
+    clauses = Clauses(lifecycle.compiler, moment, _notes(rules, lifecycle, moment, folded))
     ahead = outlook(profile, rules, lifecycle.index)
-    stages = [stage for stage in lifecycle.stages.values() if not lifecycle.segment or stage.when is not None]
+    stages = [
+        stage for stage in lifecycle.stages.values() if not lifecycle.segment or stage.definition.when is not None
+    ]
     return LifecycleView(
         name=lifecycle.name,
         version=lifecycle.version,

@@ -10,10 +10,9 @@ from copy import copy
 from typing import Any, Final, Literal
 
 from services.stager.explanation import Clause, Evidence, Value
-from services.stager.fold.comparing import instant_reader
+from services.stager.fold.comparing import instant_in
 from services.stager.fold.dynamic import to_json
-from services.stager.fold.expressions import Compiler
-from services.stager.fold.horizons import Condition
+from services.stager.fold.expressions import Compiler, Condition
 from services.stager.fold.instants import NEVER
 from services.stager.fold.moment import Moment
 from services.stager.language.definition import (
@@ -83,7 +82,7 @@ class Clauses:
 
     def _elapsed(self, node: Since | InStage) -> int | None:
         of = Entered() if isinstance(node, InStage) else node.of
-        begin_ms = instant_reader(self._compiler.compile_as(of, Kind.ANY).value)(self._moment)
+        begin_ms = instant_in(self._compiler.compile_as(of, Kind.ANY).value(self._moment))
         if begin_ms is None:
             return None
         elapsed_ms: int = self._moment.t_ms - begin_ms

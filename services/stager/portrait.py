@@ -13,7 +13,7 @@ from services.stager.fold.dynamic import to_json
 from services.stager.fold.evaluation import first_place
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.profile import Profile
-from services.stager.fold.rules import Rules, compiler_for
+from services.stager.fold.rules import Rules
 from services.stager.foresee import outlook
 from services.stager.language.definition import Kind, MetricValue
 from shared.clock import rfc3339
@@ -37,9 +37,9 @@ def _lifecycle(rules: Rules, profile: Profile, lifecycle: CompiledLifecycle, at_
     known = profile.places[lifecycle.index]
     place = known or first_place(lifecycle, at_ms)
     moment = moment_of(profile, place, at_ms)
-    compiler = compiler_for(lifecycle.definition, rules.metrics, rules.index_of)
+    value_of = lifecycle.compiler.compile_as
     values = {
-        metric.name: to_json(compiler.compile_as(MetricValue(metric.name, metric.kind), Kind.ANY).value(moment))
+        metric.name: to_json(value_of(MetricValue(metric.name, metric.kind), Kind.ANY).value(moment))
         for metric in lifecycle.definition.metrics
     }
     ahead = outlook(profile, rules, lifecycle.index)

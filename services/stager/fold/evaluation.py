@@ -1,16 +1,15 @@
 """Evaluate: what one lifecycle does with one customer at one instant (LANGUAGE.md 5), and when it is to be asked again.
 
-Knows places, moments and compiled conditions; nothing of records, profiles or how transitions are written.
+Knows places and compiled lifecycles; nothing of records, profiles or how transitions are written.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
-from services.stager.fold.horizons import end_of
 from services.stager.fold.instants import NEVER
-from services.stager.fold.lifecycles import CompiledLifecycle, CompiledStage
-from services.stager.fold.moment import Moment
+from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.profile import Place
 from services.stager.language.definition import Linger
 
@@ -36,75 +35,31 @@ def first_place(lifecycle: CompiledLifecycle, t_ms: int) -> Place:
     return Place(lifecycle.fingerprint, stage, t_ms, entries={}, left_ms={})
 
 
-def evaluate(lifecycle: CompiledLifecycle, place: Place, moment: Moment) -> list[Change]:
-    """Bring a place up to the moment: what changes, in order. Sets the place's next deadline."""
+def evaluate(
+    lifecycle: CompiledLifecycle, place: Place, t_ms: int, memories: list[Any], traits: Mapping[str, Any]
+) -> Sequence[Change]:
+    """Bring a place up to an instant: what changes, in order. Sets the place's next deadline."""
+    place.version = lifecycle.fingerprint
+    current = place.stage
+    target = lifecycle.settle.get(current, lifecycle.settle_elsewhere)(place, t_ms, memories, traits)
+    if target == current and current not in lifecycle.lingering:
+        return ()  # so it ends nearly always
     changes: list[Change] = []
     left: set[str] = set()
-    place.version = lifecycle.fingerprint
-    while True:
-        moment.since_ms = None if place.stage is None else place.since_ms
-        target = _target(lifecycle, place, moment)
-        if target == place.stage:
-            break
+    while target != current:
         if target in left:
-            place.due_ms = moment.t_ms + 1
+            place.due_ms = t_ms + 1
             return changes
-        if place.stage is not None:
-            left.add(place.stage)
-        changes.append(_move(lifecycle, place, target, moment.t_ms))
-    stage = lifecycle.stages.get(place.stage) if place.stage is not None else None
+        if current is not None:
+            left.add(current)
+        changes.append(_move(lifecycle, place, target, t_ms))
+        current = target
+        target = lifecycle.settle.get(current, lifecycle.settle_elsewhere)(place, t_ms, memories, traits)
+    stage = lifecycle.stages.get(current) if current is not None else None
     if stage is not None and stage.linger is not None:
-        _linger(place, stage.linger, moment.t_ms, changes)
-    place.due_ms = _deadline(lifecycle, place, stage, moment)
+        _linger(place, stage.linger, t_ms, changes)
+        place.due_ms = min(place.due_ms, _next_linger(stage.linger, place))
     return changes
-
-
-def _target(lifecycle: CompiledLifecycle, place: Place, moment: Moment) -> str | None:
-    """The furthest open stage that holds; the current one while it may not be left."""
-    current = place.stage
-    for stage in lifecycle.furthest_first:
-        if stage.name == current:
-            if _is_kept(lifecycle, stage, place, moment):
-                return current
-        elif (stage.when is None or stage.when.holds(moment)) and (
-            stage.is_open_always or _opening(stage, place, moment.t_ms) <= moment.t_ms
-        ):
-            if current is not None and _is_staying(lifecycle, place, moment.t_ms):
-                return current
-            return stage.name
-    if lifecycle.forward_only or _is_staying(lifecycle, place, moment.t_ms):
-        return current
-    return None
-
-
-def _is_kept(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, moment: Moment) -> bool:
-    """Whether no earlier stage is to be looked at: forward only, a stay not yet long enough, or it holds."""
-    if lifecycle.forward_only or _holds_on(stage, moment):
-        return True
-    return moment.t_ms - place.since_ms < stage.min_stay_ms
-
-
-def _is_staying(lifecycle: CompiledLifecycle, place: Place, t_ms: int) -> bool:
-    """Whether the current stage's `min_stay` still forbids every move."""
-    stage = lifecycle.stages.get(place.stage) if place.stage is not None else None
-    return stage is not None and t_ms - place.since_ms < stage.min_stay_ms
-
-
-def _holds_on(stage: CompiledStage, moment: Moment) -> bool:
-    """Whether the current stage still holds: by `when`, or because its `until` does not yet."""
-    if stage.when is None or stage.when.holds(moment):
-        return True
-    return stage.until is not None and not stage.until.holds(moment)
-
-
-def _opening(stage: CompiledStage, place: Place, t_ms: int) -> int:
-    """From when on another stage than the current is open; NEVER while the customer stays where he is."""
-    if stage.came_from is not None and place.stage not in stage.came_from:
-        return NEVER
-    if stage.re_enter_ms is None:
-        return NEVER if stage.name in place.entries else t_ms
-    left_ms = place.left_ms.get(stage.name)
-    return t_ms if left_ms is None else left_ms + stage.re_enter_ms
 
 
 def _move(lifecycle: CompiledLifecycle, place: Place, target: str | None, t_ms: int) -> Change:
@@ -143,33 +98,3 @@ def _next_linger(linger: Linger, place: Place) -> int:
     if linger.every_ms is None:
         return NEVER
     return place.since_ms + offsets[-1] + linger.every_ms * (emitted - len(offsets) + 1)
-
-
-def _deadline(lifecycle: CompiledLifecycle, place: Place, current: CompiledStage | None, moment: Moment) -> int:
-    """The earliest instant after the moment at which this settled place can change without a record."""
-    due_ms = NEVER
-    if current is not None:
-        if current.linger is not None:
-            due_ms = _next_linger(current.linger, place)
-        if moment.t_ms - place.since_ms < current.min_stay_ms:
-            return min(due_ms, place.since_ms + current.min_stay_ms)
-    for stage in lifecycle.furthest_first:
-        if stage is current:
-            # While the current stage holds, what stands before it does not matter.
-            return due_ms if lifecycle.forward_only else min(due_ms, _holding_end(stage, moment))
-        opening_ms = moment.t_ms if stage.is_open_always else _opening(stage, place, moment.t_ms)
-        if opening_ms > moment.t_ms:
-            due_ms = min(due_ms, opening_ms)
-        elif stage.when is not None and stage.when.horizon is not None:
-            due_ms = min(due_ms, stage.when.horizon(moment))
-    return due_ms
-
-
-def _holding_end(stage: CompiledStage, moment: Moment) -> int:
-    """How long the current stage surely holds by itself: as long as the more lasting of its two reasons."""
-    if stage.when is None:
-        return NEVER
-    end_ms = end_of(stage.when, moment) if stage.when.holds(moment) else 0
-    if stage.until is not None and not stage.until.holds(moment):
-        end_ms = max(end_ms, end_of(stage.until, moment))
-    return end_ms

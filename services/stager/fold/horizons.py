@@ -1,76 +1,73 @@
 """Horizons: the next instant after a moment at which a value can change without a record.
 
 A horizon may name an instant at which nothing changes (that costs an evaluation), but never miss one (LANGUAGE.md 4).
+Values and horizons are Python text, to be part of a larger function; what they may name says `expressions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from services.stager.fold.instants import BEGINNING, NEVER
-from services.stager.fold.moment import Moment
+from services.stager.fold.source import Source
 
 _UNDECIDED: Final = BEGINNING  # earlier than the end of anything
 
-Read: TypeAlias = Callable[[Moment], Any]
-Ask: TypeAlias = Callable[[Moment], bool]
-Horizon: TypeAlias = Callable[[Moment], int]
 
+class Written(NamedTuple):
+    """An expression as Python text: its value (missing is None) and its horizon (None: no end).
 
-class Compiled(NamedTuple):
-    """An expression ready to be asked: its value at a moment (missing is None) and its horizon (None: no end).
-
-    `threshold` is for what only crosses a limit now and then: for a comparison and a constant it gives the horizon of
-    the answer, which lies further off than that of the value.
+    `raw`: where there is one, the same value as JSON gave it. `against`: for a comparison with a constant number a
+    better text than that of the value, and the horizon of the answer, which may lie further off.
     """
 
-    value: Read
-    horizon: Horizon | None = None
-    threshold: Callable[[str, int], Horizon | None] | None = None
+    value: str
+    horizon: str | None = None
+    raw: str | None = None
+    against: Callable[[str, int], Written] | None = None
 
 
-class Condition(NamedTuple):
-    """An expression where a truth is wanted: only the flag `true` is true."""
+class Truth(NamedTuple):
+    """Text of an expression where a truth is wanted: only the flag `true` is true."""
 
-    holds: Ask
-    horizon: Horizon | None = None
+    holds: str
+    horizon: str | None = None
 
 
-def earliest(horizons: Sequence[Horizon | None]) -> Horizon | None:
+def earliest(*horizons: str | None) -> str | None:
     """The horizon of what depends on all of these."""
-    moving = tuple(horizon for horizon in horizons if horizon is not None)
+    moving = [horizon for horizon in horizons if horizon is not None]
     if len(moving) < 2:
         return moving[0] if moving else None
-    return lambda moment: min(horizon(moment) for horizon in moving)
+    return f"min({', '.join(moving)})"
 
 
-def end_of(condition: Condition, moment: Moment) -> int:
-    """The horizon of a condition at a moment, NEVER when it has none."""
-    return NEVER if condition.horizon is None else condition.horizon(moment)
-
-
-def logic_horizon(conditions: Sequence[Condition], *, deciding: bool) -> Horizon | None:
-    """The horizon of `or` (deciding: true) or `and` (deciding: false).
-
-    One operand that decides is enough to keep the answer: so the latest end among those that do, else the earliest.
-    """
-    lasting = tuple(condition.holds for condition in conditions if condition.horizon is None)
-    moving = tuple((condition.holds, condition.horizon) for condition in conditions if condition.horizon is not None)
+def logic_horizon(source: Source, operands: Sequence[Truth], *, deciding: bool) -> str | None:
+    """The horizon of `or` (deciding: true) or `and` (deciding: false): one operand that decides keeps the answer."""
+    lasting = [operand.holds for operand in operands if operand.horizon is None]
+    moving = [(operand.holds, operand.horizon) for operand in operands if operand.horizon is not None]
     if not moving:
         return None
+    if len(moving) == 1:
+        end = moving[0][1]
+    else:
+        pairs = ", ".join(f"({holds}, {horizon})" for holds, horizon in moving)
+        end = f"{source.bind(joint_end, 'joint_end')}({deciding}, {pairs})"
+    if not lasting:
+        return end
+    never = source.bind(NEVER, "NEVER")
+    if deciding:
+        return f"({never} if {' or '.join(lasting)} else {end})"
+    return f"({end} if {' and '.join(lasting)} else {never})"
 
-    def horizon(moment: Moment) -> int:
-        for holds in lasting:
-            if holds(moment) is deciding:
-                return NEVER
-        decided, soonest = _UNDECIDED, NEVER
-        for holds, ends in moving:
-            end = ends(moment)
-            if holds(moment) is deciding:
-                decided = max(decided, end)
-            elif end < soonest:
-                soonest = end
-        return soonest if decided == _UNDECIDED else decided
 
-    return horizon
+def joint_end(deciding: bool, *operands: tuple[bool, int]) -> int:  # noqa: FBT001  # which of the two answers decides
+    """The latest end among the operands that decide, else the earliest of all."""
+    decided, soonest = _UNDECIDED, NEVER
+    for holds, end in operands:
+        if holds is deciding:
+            decided = max(decided, end)
+        elif end < soonest:
+            soonest = end
+    return soonest if decided == _UNDECIDED else decided

@@ -7,7 +7,7 @@ Partition and every profile it hands in; both are changed in place.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,15 +15,14 @@ import msgspec
 from services.stager.fold.dynamic import of_json, reach, to_json
 from services.stager.fold.evaluation import Change, evaluate, first_place
 from services.stager.fold.fingerprints import id_digest, transition_id
-from services.stager.fold.instants import instant_of
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.metrics.family import Occurrence
-from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Profile
-from services.stager.fold.rules import TRACKED, FoldStep, Rules, Touch
+from services.stager.fold.records import NO_MEMBERS, members_of, occurred_at
+from services.stager.fold.rules import TRACKED, Rules
+from services.stager.fold.touches import Touch, Watch
 from services.stager.fold.traits import same
 from shared.clock import MINUTE_MS, rfc3339
-from shared.errors import Malformed
 from shared.event import Event
 from shared.transition import EventCause, TimeCause, Transition
 
@@ -31,12 +30,6 @@ IMPORT_QUIET_MS: Final = 10 * MINUTE_MS  # LANGUAGE.md 7: so long without a hist
 
 # `import_ms` is lowered by this when an `import_end` closes the import: the largest time must not be forgotten.
 _CLOSED: Final = 1 << 61
-# Local calendars need a year on each side of the instants they are asked for.
-_OCCURRED_MIN_MS: Final = -62_100_000_000_000
-_OCCURRED_MAX_MS: Final = 253_300_000_000_000
-
-_decode_members = msgspec.json.Decoder(dict[str, Any]).decode
-_NO_MEMBERS: Final[dict[str, Any]] = {}
 _TIME: Final = TimeCause()
 
 
@@ -56,7 +49,6 @@ class Partition:
         self.seq = seq
         self.import_ms = import_ms
         self.born = born
-        self._moment = Moment()
         self._occurrence = Occurrence()
 
     def fold(self, profile: Profile, event: Event, received_ms: int) -> list[Transition]:
@@ -64,33 +56,29 @@ class Partition:
 
         Errors: Malformed, before anything is changed; the caller quarantines the record and calls `observe`.
         """
-        touch = self.rules.touch(event)
-        occurred_ms = _occurred(event, received_ms)
-        members = _members(event) if touch.steps or event.type == "identify" else _NO_MEMBERS
+        rules = self.rules
+        touch = rules.by_name.get(event.name) or rules.touch(event)
+        occurred_ms = occurred_at(event, received_ms)
+        members = members_of(event) if touch.looks or event.type == "identify" else NO_MEMBERS
         # From here on nothing can fail.
-        if event.historical:
+        historical = event.historical
+        if historical:
             self.observe(event, received_ms)
         elif received_ms > self.clock_ms:
             self.clock_ms = received_ms
         if profile.rules is None:
-            profile.live_under(self.rules)
+            profile.live_under(rules)
             profile.born = self.born
-        t_ms = occurred_ms if event.historical else self.clock_ms
+        t_ms = occurred_ms if historical else self.clock_ms
         if t_ms < profile.clock_ms:
             t_ms = profile.clock_ms
         transitions: list[Transition] = []
         while profile.due_or_never_ms <= t_ms:
             self._lapse_one(profile, profile.due_or_never_ms, transitions)
         profile.clock_ms = t_ms
-        digest = id_digest(event.id)
-        if not profile.remembers(digest):  # a repeat changes nothing more
-            profile.remember(digest)
-            profile.historical_ms = received_ms if event.historical else None
-            touched = self._take_in(profile, touch, event, occurred_ms, members)
-            if self.rules.reads_visits:
-                touched |= _begun(profile, self.rules.reads_visits, t_ms)
-            if touched or profile.pending or profile.due_or_never_ms <= t_ms + 1:
-                self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
+        if profile.remember(id_digest(event.id)):  # a repeat changes nothing more
+            profile.historical_ms = received_ms if historical else None
+            self._take_in(profile, touch, event, occurred_ms, members, transitions)
         return transitions
 
     def observe(self, event: Event | None, received_ms: int) -> None:
@@ -148,18 +136,19 @@ class Partition:
         transitions: list[Transition],
     ) -> None:
         """Evaluate the chosen lifecycles at an instant; the cause is the event just folded, or time."""
-        moment, lifecycles, places = self._moment, self.rules.lifecycles, profile.places
-        moment.t_ms = t_ms
-        moment.memories = profile.memories
-        moment.traits = profile.traits.values if self.rules.reads_traits else _NO_MEMBERS
+        lifecycles, places, memories = self.rules.lifecycles, profile.places, profile.memories
+        traits = profile.traits.values if self.rules.reads_traits else NO_MEMBERS
         for index in chosen:
             lifecycle, place = lifecycles[index], places[index]
             if place is None:
-                place = places[index] = first_place(lifecycle, t_ms)
-            changes = evaluate(lifecycle, place, moment)
+                place = first_place(lifecycle, t_ms)
+                profile.put(index, lifecycle.name, place)
+            changes = evaluate(lifecycle, place, t_ms, memories, traits)
             if changes:
                 cause = self._cause(event)
-                transitions += [self._transition(profile, lifecycle, change, cause) for change in changes]
+                carry = lifecycle.carry
+                carried = _shown(carry(t_ms, memories, traits)) if carry is not None else msgspec.UNSET
+                transitions += [self._transition(profile, lifecycle, change, cause, carried) for change in changes]
         profile.rearm()
 
     def _cause(self, event: Event | None) -> EventCause | TimeCause:
@@ -168,16 +157,18 @@ class Partition:
         return EventCause(event.id, event.name, rfc3339(self._occurrence.occurred_ms))
 
     def _transition(
-        self, profile: Profile, lifecycle: CompiledLifecycle, change: Change, cause: EventCause | TimeCause
+        self,
+        profile: Profile,
+        lifecycle: CompiledLifecycle,
+        change: Change,
+        cause: EventCause | TimeCause,
+        carried: dict[str, Any] | msgspec.UnsetType,
     ) -> Transition:
         """The record of a change; the customer's clock follows it."""
         self.seq += 1
         profile.clock_ms = max(profile.clock_ms, change.at_ms)
         historical_ms = profile.historical_ms
         is_past = historical_ms is not None and (cause is not _TIME or historical_ms >= change.at_ms)
-        carried: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
-        if lifecycle.carry is not None:
-            carried = {label: to_json(read(self._moment)) for label, read in lifecycle.carry}
         return Transition(
             id=transition_id(customer=profile.customer, lifecycle=lifecycle.name, n=change.n, born=profile.born),
             customer=profile.customer,
@@ -197,33 +188,32 @@ class Partition:
             carried=carried,
         )
 
-    def _take_in(self, profile: Profile, touch: Touch, event: Event, occurred_ms: int, members: dict[str, Any]) -> int:
-        """Feed metrics and traits; the bits of the lifecycles that read what was fed."""
-        occurrence, memories = self._occurrence, profile.memories
-        occurrence.id, occurrence.name, occurrence.is_tracked = event.id, event.name, event.type in TRACKED
-        occurrence.occurred_ms, occurrence.clock_ms = occurred_ms, profile.clock_ms
-        for index, fold in touch.plain:
-            memories[index] = fold(memories[index], occurrence)
-        touched = touch.lifecycles
-        if touch.steps:
-            touched |= self._fold_members(profile, touch, members)
-        if event.type == "identify":
+    def _take_in(
+        self,
+        profile: Profile,
+        touch: Touch,
+        event: Event,
+        occurred_ms: int,
+        members: dict[str, Any],
+        transitions: list[Transition],
+    ) -> None:
+        """Feed metrics and traits, and evaluate what they touch, at the profile's clock."""
+        rules, occurrence, t_ms = self.rules, self._occurrence, profile.clock_ms
+        is_identify = event.type == "identify"
+        occurrence.occurred_ms = occurred_ms
+        if touch.shows or is_identify:
+            occurrence.id, occurrence.name, occurrence.clock_ms = event.id, event.name, t_ms
+            occurrence.is_tracked = event.type in TRACKED
+        touched = touch.take(profile.memories, members, occurred_ms, occurrence)
+        if is_identify:
             touched |= self._fold_traits(profile, members)
-        return touched
-
-    def _fold_members(self, profile: Profile, touch: Touch, members: dict[str, Any]) -> int:
-        """Feed the metrics that look at the event's properties; the bits of the lifecycles that read them."""
-        memories, occurrence, touched = profile.memories, self._occurrence, 0
-        self._moment.properties = members
-        for index, fold, where, path, lifecycles in touch.steps:
-            if where is not None and not where(self._moment):
-                continue
-            if path:
-                raw = reach(members, path) if len(path) > 1 else members.get(path[0])
-                occurrence.value = of_json(raw)
-            memories[index] = fold(memories[index], occurrence)
-            touched |= lifecycles
-        return touched
+        if rules.reads_visits:
+            touched |= _begun(profile, rules.reads_visits, t_ms)
+        # A deadline one millisecond away may be an evaluation that was cut short (LANGUAGE.md 5): it goes on now.
+        if profile.pending or profile.due_or_never_ms <= t_ms + 1:
+            self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
+        elif touched:
+            self._evaluate(profile, t_ms, rules.chosen(touched), event, transitions)
 
     def _fold_traits(self, profile: Profile, mentions: dict[str, Any]) -> int:
         """Take an identify's traits in and feed the metrics that watch them."""
@@ -235,19 +225,18 @@ class Partition:
             if touch is None:
                 continue
             touched |= touch.lifecycles
-            for step in touch.steps:
-                if _is_another(step, was, value):
-                    profile.memories[step.metric] = step.fold(profile.memories[step.metric], occurrence)
-                    touched |= step.lifecycles
+            for watch in touch.watches:
+                if _is_another(watch, was, value):
+                    profile.memories[watch.metric] = watch.fold(profile.memories[watch.metric], occurrence)
+                    touched |= watch.lifecycles
         return touched
 
 
 def _touched(profile: Profile, touched: int, t_ms: int) -> Sequence[int]:
-    """The lifecycles that a record makes worth evaluating; for a new customer all."""
+    """The lifecycles that a record makes worth evaluating, those included that are due; for a new customer all."""
     if profile.pending:
         profile.pending = profile.is_new = False
         return range(len(profile.places))
-    # A deadline one millisecond away may be an evaluation that was cut short (LANGUAGE.md 5): it goes on now.
     return [
         index
         for index, place in enumerate(profile.places)
@@ -268,38 +257,17 @@ def _begun(profile: Profile, reads_visits: int, t_ms: int) -> int:
     return begun & reads_visits
 
 
-def _is_another(step: FoldStep, was: Any, value: Any) -> bool:
-    """Whether the value at the step's path inside a trait is another than before."""
-    before, after = (of_json(reach({step.path[0]: trait}, step.path)) for trait in (was, value))
+def _shown(carried: Mapping[str, Any]) -> dict[str, Any]:
+    """What a transition takes along, as JSON shows it."""
+    return {label: to_json(value) for label, value in carried.items()}
+
+
+def _is_another(watch: Watch, was: Any, value: Any) -> bool:
+    """Whether the value at the watched path inside a trait is another than before."""
+    before, after = (of_json(reach({watch.path[0]: trait}, watch.path)) for trait in (was, value))
     return not same(before, after)
 
 
 def _opened(import_ms: int) -> int:
     """The largest log time of historical records, whether or not the import is closed."""
     return import_ms + _CLOSED if import_ms < -(_CLOSED >> 1) else import_ms
-
-
-def _occurred(event: Event, received_ms: int) -> int:
-    """The instant at which it occurred, cut to when it was received."""
-    occurred_ms = instant_of(event.occurred_at)
-    if occurred_ms is None or not _OCCURRED_MIN_MS < occurred_ms < _OCCURRED_MAX_MS:
-        raise Malformed(f"occurred_at is no time: {event.occurred_at!r}")
-    if event.type == "track" and event.name.startswith("$"):
-        raise Malformed(f"a track's name may not begin with $: {event.name!r}")
-    return min(occurred_ms, received_ms)
-
-
-def _members(event: Event) -> dict[str, Any]:
-    """The properties, decoded; those of an identify or a group are its traits."""
-    if event.type in ("identify", "group"):
-        return _object("traits", event.traits)
-    return _object("properties", event.properties)
-
-
-def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
-    if raw is msgspec.UNSET or raw == b"null":
-        return _NO_MEMBERS
-    try:
-        return _decode_members(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"{field} is no JSON object: {error}") from error

@@ -16,9 +16,10 @@ from services.stager.fold.traits import Traits
 if TYPE_CHECKING:
     from services.stager.fold.rules import Rules
 
-FORMAT: Final = 1  # raised when the bytes change their shape
+FORMAT: Final = 2  # raised when the bytes change their shape
 
 RECENT_IDS_MAX: Final = 32  # LANGUAGE.md 4
+_RECENT_BYTES_MAX: Final = RECENT_IDS_MAX * DIGEST_BYTES
 
 
 class Place(msgspec.Struct, array_like=True):
@@ -39,8 +40,8 @@ class Place(msgspec.Struct, array_like=True):
     left_ms: dict[str, int] = {}
 
 
-class _Body(msgspec.Struct, array_like=True):
-    """The bytes of a profile. `metrics` is flat: the fingerprint of a meaning, its memory, the next fingerprint, ..."""
+class Body(msgspec.Struct, array_like=True, frozen=True):
+    """What the bytes of a profile hold. `marks` are those of the metrics whose memories follow, in the same order."""
 
     format: int
     born: int
@@ -48,12 +49,14 @@ class _Body(msgspec.Struct, array_like=True):
     historical_ms: int | None
     recent: bytes
     traits: bytes
-    metrics: list[Any]
+    marks: bytes
+    memories: list[Any]
     places: dict[str, Place]
 
 
+_UNKNOWN: Final = Body(FORMAT, 0, BEGINNING, None, b"", b"", b"", [], {})
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
-_decode = msgspec.msgpack.Decoder(_Body).decode
+_decode = msgspec.msgpack.Decoder(Body).decode
 
 
 class Profile:
@@ -66,7 +69,9 @@ class Profile:
     """
 
     __slots__ = (
-        "_elsewhere",
+        "_packed_traits",
+        "_places_by_name",
+        "_traits",
         "born",
         "clock_ms",
         "customer",
@@ -78,25 +83,24 @@ class Profile:
         "places",
         "recent",
         "rules",
-        "traits",
         "traits_changed",
     )
 
-    def __init__(self, customer: str) -> None:
+    def __init__(self, customer: str, body: Body, places: dict[str, Place]) -> None:
         self.customer = customer
-        self.is_new = True
-        self.born = 0
-        self.clock_ms = BEGINNING
-        self.historical_ms: int | None = None
-        self.recent = b""
-        self.traits = Traits()
+        self.born = body.born
+        self.clock_ms = body.clock_ms
+        self.historical_ms = body.historical_ms
+        self.recent = body.recent
         self.traits_changed = False
-        self.pending = True
+        self._packed_traits = body.traits
+        self._traits: Traits | None = None
+        self._places_by_name = places
+        self.is_new = self.pending = True
+        self.due_or_never_ms = NEVER
         self.rules: Rules | None = None
         self.memories: list[Any] = []
         self.places: list[Place | None] = []
-        self._elsewhere: dict[str, Place] = {}
-        self.due_or_never_ms = NEVER
 
     @property
     def due_ms(self) -> int | None:
@@ -108,28 +112,41 @@ class Profile:
         """Whether the latest folded record is historical."""
         return self.historical_ms is not None
 
+    @property
+    def traits(self) -> Traits:
+        """The traits, opened when somebody first asks."""
+        if self._traits is None:
+            self._traits = Traits(self._packed_traits)
+        return self._traits
+
     def traits_json(self) -> bytes:
         """A JSON object of the current traits, in order of name."""
         return self.traits.as_json()
 
     def remembers(self, digest: bytes) -> bool:
         """Whether a digest is among those of the last folded records."""
-        if digest not in self.recent:
-            return False
         place = self.recent.find(digest)
         while place >= 0 and place % DIGEST_BYTES:
             place = self.recent.find(digest, place + 1)
         return place >= 0
 
-    def remember(self, digest: bytes) -> None:
-        """Keep the digest of a folded record, and forget the oldest."""
-        self.recent = (self.recent + digest)[-RECENT_IDS_MAX * DIGEST_BYTES :]
+    def remember(self, digest: bytes) -> bool:
+        """Keep the digest of a record, and forget the oldest; false when it is there already: then nothing changes."""
+        recent = self.recent
+        if digest in recent and self.remembers(digest):
+            return False
+        self.recent = recent + digest if len(recent) < _RECENT_BYTES_MAX else recent[DIGEST_BYTES:] + digest
+        return True
 
     def live_under(self, rules: Rules) -> None:
         """Make room for the metrics and lifecycles of these rules, for a new profile."""
         self.rules = rules
         self.memories = [None] * len(rules.metrics)
         self.places = [None] * len(rules.lifecycles)
+
+    def put(self, index: int, name: str, place: Place) -> None:
+        """Keep the first place in a lifecycle, given by its index and name."""
+        self.places[index] = self._places_by_name[name] = place
 
     def rearm(self) -> None:
         """Work the next deadline out again from the places."""
@@ -142,50 +159,41 @@ class Profile:
     def encode(self) -> bytes:
         """The bytes from which `decode_profile` makes the same profile: a pure function of what it holds."""
         assert self.rules is not None, "a profile that was never folded has no bytes"
-        metrics: list[Any] = []
-        for metric, memory in zip(self.rules.metrics, self.memories, strict=True):
+        marks, memories = b"", []
+        for (mark, pack), memory in zip(self.rules.packing, self.memories, strict=True):
             if memory is not None:
-                metrics += (metric.fingerprint, memory if metric.pack is None else metric.pack(memory))
-        places = dict(self._elsewhere)
-        for lifecycle, place in zip(self.rules.lifecycles, self.places, strict=True):
-            if place is not None:
-                places[lifecycle.name] = place
-        traits = self.traits.pack()
-        return _encode(
-            _Body(FORMAT, self.born, self.clock_ms, self.historical_ms, self.recent, traits, metrics, places)
-        )
+                marks += mark
+                memories.append(memory if pack is None else pack(memory))
+        traits = self._packed_traits if self._traits is None else self._traits.pack()
+        heading = (FORMAT, self.born, self.clock_ms, self.historical_ms, self.recent, traits)
+        return _encode((*heading, marks, memories, self._places_by_name))
 
-    def _load(self, body: _Body, rules: Rules) -> None:
-        self.is_new = False
-        self.born, self.clock_ms, self.historical_ms = body.born, body.clock_ms, body.historical_ms
-        self.recent, self.traits, self.rules = body.recent, Traits(body.traits), rules
-        self.memories = [None] * len(rules.metrics)
-        pairs = iter(body.metrics)
-        for mark, stored in zip(pairs, pairs, strict=True):
-            index = rules.index_of.get(mark)
+    def go_on(self, rules: Rules, marks: bytes, stored: list[Any]) -> None:
+        """Live under these rules with the memories that were stored; a metric of another meaning starts anew."""
+        self.rules, self.is_new, self.pending = rules, False, False
+        self.memories = memories = [None] * len(rules.metrics)
+        for (index, unpack), memory in zip(rules.unpacking(marks), stored, strict=True):
             if index is not None:
-                unpack = rules.metrics[index].unpack
-                self.memories[index] = stored if unpack is None else unpack(stored)
-        places = body.places
-        # A lifecycle that was taken away keeps its place: should it come back, its chain goes on where it stood.
-        self.places = [places.pop(lifecycle.name, None) for lifecycle in rules.lifecycles]
-        self._elsewhere = places
-        self.pending = any(
-            place is None or place.version != lifecycle.fingerprint
-            for lifecycle, place in zip(rules.lifecycles, self.places, strict=True)
-        )
-        self.rearm()
+                memories[index] = memory if unpack is None else unpack(memory)
+        for lifecycle in rules.lifecycles:
+            # A lifecycle that was taken away keeps its place by name: should it come back, its chain goes on.
+            place = self._places_by_name.get(lifecycle.name)
+            self.places.append(place)
+            if place is None or place.version != lifecycle.fingerprint:
+                self.pending = True
+            if place is not None and place.due_ms < self.due_or_never_ms:
+                self.due_or_never_ms = place.due_ms
 
 
 def new_profile(customer: str) -> Profile:
     """A customer of whom nothing is known yet."""
-    return Profile(customer)
+    return Profile(customer, _UNKNOWN, {})
 
 
 def decode_profile(customer: str, body: bytes, rules: Rules) -> Profile:
     """The profile of its bytes under these rules; metrics of another meaning start anew."""
-    profile = Profile(customer)
     decoded = _decode(body)
     assert decoded.format == FORMAT, f"profile bytes of format {decoded.format} are not known"
-    profile._load(decoded, rules)  # noqa: SLF001  # this function is the class's second constructor
+    profile = Profile(customer, decoded, decoded.places)
+    profile.go_on(rules, decoded.marks, decoded.memories)
     return profile

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import reduce
+from functools import lru_cache, partial
 from itertools import pairwise
-from operator import or_
-from typing import Any, NamedTuple
+from typing import Any
 
-from services.stager.fold.expressions import Compiler
+from services.stager.fold.expressions import Compiler, WriteMetric
 from services.stager.fold.fingerprints import fingerprint
-from services.stager.fold.horizons import Ask
 from services.stager.fold.lifecycles import CompiledLifecycle, compile_lifecycle
-from services.stager.fold.metrics.family import Family, Memory, Occurrence, Timeless
+from services.stager.fold.metrics.family import Timeless
 from services.stager.fold.metrics.registry import make_family
+from services.stager.fold.touches import CompiledMetric, Pack, Touch, TraitTouch, Watch, touch
 from services.stager.language.definition import Entered, InStage, Lifecycle, Metric, MetricValue, TraitValue
 from shared.errors import Refused
 from shared.event import Event
@@ -23,56 +22,13 @@ TRACKED = frozenset(("track", "page", "screen"))  # what "*" means (LANGUAGE.md 
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledMetric:
-    """A metric of one or more files. `lifecycles` has the bit of each lifecycle whose conditions read it.
-
-    `pack` and `unpack` are None where the memory is stored as it is.
-    """
-
-    fingerprint: int
-    family: Family
-    pack: Callable[[Memory], Memory] | None
-    unpack: Callable[[Memory], Memory] | None
-    where: Ask | None
-    lifecycles: int
-    definition: Metric
-
-
-class FoldStep(NamedTuple):
-    """What an event does to one metric; `path` empty: no property is wanted."""
-
-    metric: int
-    fold: Callable[[Memory, Occurrence], Memory]
-    where: Ask | None
-    path: tuple[str, ...]
-    lifecycles: int
-
-
-class Touch(NamedTuple):
-    """What the events of one name do: `plain` steps (metric, fold) always, the others after a look at the properties.
-
-    `lifecycles` are those that the plain steps touch.
-    """
-
-    plain: tuple[tuple[int, Callable[[Memory, Occurrence], Memory]], ...] = ()
-    lifecycles: int = 0
-    steps: tuple[FoldStep, ...] = ()
-
-
-class TraitTouch(NamedTuple):
-    """What another value of a trait does: the lifecycles that read it, the `changed` metrics that watch it."""
-
-    lifecycles: int
-    steps: tuple[FoldStep, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Rules:
     """Lifecycles in order of name, metrics in order of fingerprint (`index_of` finds one), and what touches them.
 
     `by_name` has every event name that a metric mentions (with the metrics of any event in it), `any_tracked` is for
     all other tracks, pages and screens. `reads_visits` has the bits of the lifecycles that use `in_stage()` or
-    `entered()`.
+    `entered()`. `packing` has each metric's mark and how its memory is stored (None: as it is); `unpacking` says the
+    contrary for the marks of a profile: which metric each is (None: none of ours), and how its memory is read.
     """
 
     lifecycles: tuple[CompiledLifecycle, ...]
@@ -83,6 +39,8 @@ class Rules:
     by_trait: dict[str, TraitTouch]
     reads_traits: bool
     reads_visits: int
+    packing: tuple[tuple[bytes, Pack | None], ...]
+    unpacking: Callable[[bytes], Sequence[tuple[int | None, Pack | None]]]
 
     def touch(self, event: Event) -> Touch:
         """What this event does to the metrics."""
@@ -91,8 +49,18 @@ class Rules:
             return found
         return self.any_tracked if event.type in TRACKED else _NOTHING
 
+    def chosen(self, bits: int) -> Sequence[int]:
+        """The lifecycles of these bits."""
+        return _chosen(bits)
 
-_NOTHING = Touch()
+
+_NOTHING = touch(())
+MARK_BYTES = 4  # a metric's fingerprint
+
+
+@lru_cache(maxsize=1024)  # a few event names, and the traits that change together
+def _chosen(bits: int) -> tuple[int, ...]:
+    return tuple(index for index in range(bits.bit_length()) if bits >> index & 1)
 
 
 def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
@@ -105,27 +73,43 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
         if one.name == other.name:
             raise Refused(f"two lifecycles or segments are named {one.name}")
     meanings = _meanings(ordered)
-    metrics = tuple(_compile_metric(meaning, mark, ordered) for mark, meaning in sorted(meanings.items()))
+    readers = _readers(ordered)
+    metrics = tuple(_compile_metric(meaning, mark, readers.get(mark, 0)) for mark, meaning in sorted(meanings.items()))
     index_of = {metric.fingerprint: index for index, metric in enumerate(metrics)}
+    packing = tuple((metric.fingerprint.to_bytes(MARK_BYTES), metric.pack) for metric in metrics)
     compiled = tuple(
-        compile_lifecycle(lifecycle, index, compiler_for(lifecycle, metrics, index_of))
+        compile_lifecycle(lifecycle, index, _metric_writers(lifecycle, metrics, index_of))
         for index, lifecycle in enumerate(ordered)
     )
-    steps = [_fold_step(index, metric) for index, metric in enumerate(metrics)]
     return Rules(
         lifecycles=compiled,
         metrics=metrics,
         index_of=index_of,
-        by_name=_by_name(metrics, steps),
-        any_tracked=_touch(steps[i] for i, metric in enumerate(metrics) if None in metric.definition.steps),
-        by_trait=_by_trait(ordered, metrics, steps),
+        by_name=_by_name(metrics),
+        any_tracked=touch(each for each in enumerate(metrics) if None in each[1].definition.steps),
+        by_trait=_by_trait(ordered, metrics),
         reads_traits=any(isinstance(node, TraitValue) for lifecycle in ordered for node in _nodes(lifecycle)),
         reads_visits=sum(
             1 << index
             for index, lifecycle in enumerate(ordered)
             if any(isinstance(node, InStage | Entered) for node in _nodes(lifecycle))
         ),
+        packing=packing,
+        unpacking=_unpacking(metrics),
     )
+
+
+def _unpacking(metrics: Sequence[CompiledMetric]) -> Callable[[bytes], Sequence[tuple[int | None, Pack | None]]]:
+    """Looks the marks of a profile up; customers have few different ones, so that nearly always they are known."""
+    known = {metric.fingerprint: (index, metric.unpack) for index, metric in enumerate(metrics)}
+
+    @lru_cache(maxsize=4096)
+    def unpacking(marks: bytes) -> Sequence[tuple[int | None, Pack | None]]:
+        starts = range(0, len(marks), MARK_BYTES)
+        fingerprints = (int.from_bytes(marks[start : start + MARK_BYTES]) for start in starts)
+        return tuple(known.get(each, (None, None)) for each in fingerprints)
+
+    return unpacking
 
 
 def _meaning(metric: Metric) -> Metric:
@@ -144,12 +128,19 @@ def _meanings(lifecycles: Iterable[Lifecycle]) -> dict[int, Metric]:
     return found
 
 
-def _compile_metric(meaning: Metric, mark: int, lifecycles: Sequence[Lifecycle]) -> CompiledMetric:
-    readers = 0
+def _readers(lifecycles: Sequence[Lifecycle]) -> dict[int, int]:
+    """For each metric, by fingerprint, the bits of the lifecycles whose conditions read it."""
+    readers: dict[int, int] = {}
     for index, lifecycle in enumerate(lifecycles):
-        names = {metric.name for metric in lifecycle.metrics if _meaning(metric) == meaning}
-        if any(node.name in names for node in _nodes(lifecycle.stages) if isinstance(node, MetricValue)):
-            readers |= 1 << index
+        named = {node.name for node in _nodes(lifecycle.stages) if isinstance(node, MetricValue)}
+        for metric in lifecycle.metrics:
+            if metric.name in named:
+                mark = fingerprint(_meaning(metric))
+                readers[mark] = readers.get(mark, 0) | 1 << index
+    return readers
+
+
+def _compile_metric(meaning: Metric, mark: int, readers: int) -> CompiledMetric:
     where = None if meaning.where is None else Compiler({}).condition(meaning.where).holds
     family = make_family(meaning)
     pack, unpack = (None, None) if isinstance(family, Timeless) else (family.pack, family.unpack)
@@ -161,10 +152,12 @@ def indexes_of(lifecycle: Lifecycle, index_of: dict[int, int]) -> dict[str, int]
     return {metric.name: index_of[fingerprint(_meaning(metric))] for metric in lifecycle.metrics}
 
 
-def compiler_for(lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]) -> Compiler:
-    """What compiles the expressions of one file."""
+def _metric_writers(
+    lifecycle: Lifecycle, metrics: Sequence[CompiledMetric], index_of: dict[int, int]
+) -> dict[str, WriteMetric]:
+    """How each metric of a file is read, by its name there."""
     indexes = indexes_of(lifecycle, index_of)
-    return Compiler({name: metrics[index].family.reader(index) for name, index in indexes.items()})
+    return {name: partial(metrics[index].family.write, index) for name, index in indexes.items()}
 
 
 def _nodes(value: Any) -> Iterator[Any]:
@@ -178,24 +171,10 @@ def _nodes(value: Any) -> Iterator[Any]:
             yield from _nodes(getattr(value, field.name))
 
 
-def _fold_step(index: int, metric: CompiledMetric) -> FoldStep:
-    definition = metric.definition
-    path = () if definition.function == "changed" else definition.path
-    return FoldStep(index, metric.family.fold, metric.where, path, metric.lifecycles)
-
-
-def _touch(steps: Iterable[FoldStep]) -> Touch:
-    chosen = list(steps)
-    looking = tuple(step for step in chosen if step.path or step.where is not None)
-    plain = [step for step in chosen if step not in looking]
-    touched = reduce(or_, (step.lifecycles for step in plain), 0)
-    return Touch(tuple((step.metric, step.fold) for step in plain), touched, looking)
-
-
-def _by_name(metrics: Sequence[CompiledMetric], steps: Sequence[FoldStep]) -> dict[str, Touch]:
+def _by_name(metrics: Sequence[CompiledMetric]) -> dict[str, Touch]:
     """For each mentioned name the metrics it feeds; `"*"` reaches every name but `$identify` and `$group`."""
     names = {name for metric in metrics for step in metric.definition.steps if step is not None for name in step}
-    return {name: _touch(steps[i] for i, metric in enumerate(metrics) if _feeds(name, metric)) for name in names}
+    return {name: touch(each for each in enumerate(metrics) if _feeds(name, each[1])) for name in names}
 
 
 def _feeds(name: str, metric: CompiledMetric) -> bool:
@@ -203,18 +182,16 @@ def _feeds(name: str, metric: CompiledMetric) -> bool:
     return any(tracked if step is None else name in step for step in metric.definition.steps)
 
 
-def _by_trait(
-    lifecycles: Sequence[Lifecycle], metrics: Sequence[CompiledMetric], steps: Sequence[FoldStep]
-) -> dict[str, TraitTouch]:
+def _by_trait(lifecycles: Sequence[Lifecycle], metrics: Sequence[CompiledMetric]) -> dict[str, TraitTouch]:
     readers: dict[str, int] = {}
     for index, lifecycle in enumerate(lifecycles):
         for node in _nodes(lifecycle.stages):
             if isinstance(node, TraitValue):
                 readers[node.path[0]] = readers.get(node.path[0], 0) | 1 << index
-    watchers: dict[str, list[FoldStep]] = {}
-    for metric, step in zip(metrics, steps, strict=True):
+    watches: dict[str, list[Watch]] = {}
+    for index, metric in enumerate(metrics):
         if metric.definition.function == "changed":
             path = metric.definition.path
-            watchers.setdefault(path[0], []).append(step._replace(path=path))
-    names = readers.keys() | watchers.keys()
-    return {name: TraitTouch(readers.get(name, 0), tuple(watchers.get(name, ()))) for name in names}
+            watches.setdefault(path[0], []).append(Watch(index, metric.family.fold, path, metric.lifecycles))
+    names = readers.keys() | watches.keys()
+    return {name: TraitTouch(readers.get(name, 0), tuple(watches.get(name, ()))) for name in names}

@@ -62,7 +62,7 @@ class Sum:
 
     def merge(self, payloads: Sequence[Payload]) -> Payload:
         """Their sum."""
-        return _narrow(sum(map(int, payloads)))
+        return narrowed(sum(map(int, payloads)))
 
     def result(self, payload: Payload) -> Any:
         """A number; it may go beyond the range of numbers."""
@@ -78,7 +78,7 @@ class Average:
 
     def merge(self, payloads: Sequence[Payload]) -> Payload:
         """Sums and counts added."""
-        return [_narrow(sum(int(total) for total, _ in payloads)), sum(count for _, count in payloads)]
+        return [narrowed(sum(int(total) for total, _ in payloads)), sum(count for _, count in payloads)]
 
     def result(self, payload: Payload) -> Any:
         """A number rounded half to even, or missing."""
@@ -174,7 +174,8 @@ def make_aggregate(metric: Metric) -> Aggregate:
     return simple[metric.function]()
 
 
-def _narrow(total: int) -> int | str:
+def narrowed(total: int) -> int | str:
+    """A sum as it is kept: as decimal text where MessagePack's integers end."""
     return total if -_INT64 <= total < _INT64 else str(total)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from services.stager.fold.decimals import MILLION
-from services.stager.fold.horizons import Compiled
-from services.stager.fold.metrics.aggregates import make_aggregate
-from services.stager.fold.metrics.family import Memory, Occurrence, Timeless
+from services.stager.fold.horizons import Written
+from services.stager.fold.metrics.aggregates import make_aggregate, narrowed
+from services.stager.fold.metrics.family import Memory, Occurrence, Timeless, write_property
+from services.stager.fold.source import Source, literal
 from services.stager.language.definition import Between, Metric
 
 
@@ -39,9 +41,40 @@ class CountAll(AllTime):
         del occurrence
         return 1 if memory is None else memory + 1
 
-    def reader(self, index: int) -> Compiled:
+    def write(self, index: int, source: Source) -> Written:
         """How many, in millionths."""
-        return Compiled(lambda moment: (moment.memories[index] or 0) * MILLION)
+        count = source.shared(f"memories[{index}] or 0", f"count_{index}")
+        return Written(f"({count} * {MILLION})", against=lambda sign, limit: Written(_compared(count, sign, limit)))
+
+    def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
+        """One more, in place."""
+        del source, path
+        return [f"memories[{index}] = (memories[{index}] or 0) + 1"]
+
+
+def _compared(count: str, sign: str, limit: int) -> str:
+    """Text: a whole number against a limit in millionths."""
+    if limit % MILLION and sign in ("==", "!="):
+        return literal(sign == "!=")
+    whole = -(-limit // MILLION) if sign in (">=", "<") else limit // MILLION
+    return f"({count} {sign} {literal(whole)})"
+
+
+class SumAll(AllTime):
+    """The sum, likewise. Memory: as Sum keeps it."""
+
+    def write(self, index: int, source: Source) -> Written:
+        """The sum in millionths."""
+        value = source.shared(f"int(memories[{index}] or 0)", f"sum_{index}")
+        return Written(value, against=lambda sign, limit: Written(f"({value} {sign} {literal(limit)})"))
+
+    def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
+        """Add the property, if it is a number, in place."""
+        value, narrow = source.temporary(), source.bind(narrowed, "narrowed")
+        return [
+            f"if type({value} := {write_property(source, path)}) is int:",
+            f"    memories[{index}] = {narrow}(int(memories[{index}] or 0) + {value})",
+        ]
 
 
 class InSpan(AllTime):

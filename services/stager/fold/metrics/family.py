@@ -7,10 +7,12 @@ clock that a record sets, never on when the metric was read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from services.stager.fold.horizons import Compiled
+from services.stager.fold.dynamic import of_json, reach
+from services.stager.fold.horizons import Written
+from services.stager.fold.source import Source, literal
 from services.stager.language.definition import Metric
 
 Memory: TypeAlias = Any  # each family's own plain data
@@ -41,8 +43,11 @@ class Family(Protocol):
     def value(self, memory: Memory, t_ms: int) -> Any:
         """The value at an instant, as the metric's kind wants it; None is missing."""
 
-    def reader(self, index: int) -> Compiled:
+    def write(self, index: int, source: Source) -> Written:
         """The metric as an expression reads it, when its memory stands at `index`."""
+
+    def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
+        """The lines that take an event in; `path` leads to the property that is wanted, empty where none is."""
 
     def pack(self, memory: Memory) -> Memory:
         """The memory as it is stored, MessagePack-able; never None, never the given one changed."""
@@ -54,7 +59,32 @@ class Family(Protocol):
 MakeFamily: TypeAlias = Callable[[Metric], Family]
 
 
-class Timeless:
+class Folding:
+    """What all families share: an event is taken in by `fold`, after a look at its property."""
+
+    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
+        """The memory after an event."""
+        raise NotImplementedError
+
+    def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
+        """Show the event to `fold`."""
+        looking = [f"occurrence.value = {write_property(source, path)}"] if path else []
+        return [
+            *looking,
+            f"memories[{index}] = {source.bind(self.fold, f'fold_{index}')}(memories[{index}], occurrence)",
+        ]
+
+
+def write_property(source: Source, path: Sequence[str]) -> str:
+    """The dynamic value of a property, as text."""
+    if len(path) == 1:
+        raw = f"properties.get({literal(path[0])})"
+    else:
+        raw = f"{source.bind(reach, 'reach')}(properties, ({', '.join(map(literal, path))}))"
+    return f"{source.bind(of_json, 'of_json')}({raw})"
+
+
+class Timeless(Folding):
     """What families share that only records change: a mark is read as it is, and stored as it is."""
 
     def value(self, memory: Memory, t_ms: int) -> Any:
@@ -62,10 +92,9 @@ class Timeless:
         del t_ms
         return memory
 
-    def reader(self, index: int) -> Compiled:
+    def write(self, index: int, source: Source) -> Written:
         """Read without a look at the time."""
-        value = self.value
-        return Compiled(lambda moment: value(moment.memories[index], 0))
+        return Written(f"{source.bind(self.value, f'value_{index}')}(memories[{index}], 0)")
 
     def pack(self, memory: Memory) -> Memory:
         """The memory itself."""
@@ -76,7 +105,7 @@ class Timeless:
         return stored
 
 
-class Moving:
+class Moving(Folding):
     """What families share that change by themselves."""
 
     def value(self, memory: Memory, t_ms: int) -> Any:
@@ -87,10 +116,7 @@ class Moving:
         """The next instant after `t_ms` at which the value can change by itself, or NEVER."""
         raise NotImplementedError
 
-    def reader(self, index: int) -> Compiled:
+    def write(self, index: int, source: Source) -> Written:
         """Read at the moment's instant."""
-        value, horizon = self.value, self.horizon
-        return Compiled(
-            lambda moment: value(moment.memories[index], moment.t_ms),
-            lambda moment: horizon(moment.memories[index], moment.t_ms),
-        )
+        value, horizon = source.bind(self.value, f"value_{index}"), source.bind(self.horizon, f"horizon_{index}")
+        return Written(f"{value}(memories[{index}], t_ms)", f"{horizon}(memories[{index}], t_ms)")

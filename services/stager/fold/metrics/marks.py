@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from services.stager.fold.horizons import Compiled
+from services.stager.fold.horizons import Written
 from services.stager.fold.metrics.family import Memory, Occurrence, Timeless
+from services.stager.fold.source import Source
 from services.stager.language.definition import Metric
 
 
 class First(Timeless):
     """The earliest `occurred_at`. Memory: milliseconds."""
+
+    wins: ClassVar = "<"
 
     def __init__(self, metric: Metric) -> None:
         del metric
@@ -20,13 +24,24 @@ class First(Timeless):
         occurred_ms = occurrence.occurred_ms
         return occurred_ms if memory is None or occurred_ms < memory else memory
 
-    def reader(self, index: int) -> Compiled:
+    def write(self, index: int, source: Source) -> Written:
         """The memory itself."""
-        return Compiled(lambda moment: moment.memories[index])
+        return Written(source.shared(f"memories[{index}]", f"time_{index}"))
+
+    def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
+        """Keep the earlier, in place."""
+        del path
+        memory = source.temporary()
+        return [
+            f"if ({memory} := memories[{index}]) is None or occurred_ms {self.wins} {memory}:",
+            f"    memories[{index}] = occurred_ms",
+        ]
 
 
 class Last(First):
     """The latest `occurred_at`. Memory: milliseconds."""
+
+    wins: ClassVar = ">"
 
     def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
         """Keep the later."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.stager.fold.metrics.all_time import AllTime, CountAll, InSpan
+from services.stager.fold.metrics.all_time import AllTime, CountAll, InSpan, SumAll
 from services.stager.fold.metrics.calendar import InPeriod
 from services.stager.fold.metrics.family import Family, MakeFamily
 from services.stager.fold.metrics.marks import Changed, First, Last, Latest
@@ -29,6 +29,7 @@ _BY_WINDOW: Final[dict[type, MakeFamily]] = {
 # Shorter ways for what is used most.
 _BY_BOTH: Final[dict[tuple[str, type], MakeFamily]] = {
     ("count", type(None)): CountAll,
+    ("sum", type(None)): SumAll,
     ("count", Within): CountWithin,
 }
 

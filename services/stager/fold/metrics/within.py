@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import partial
 from typing import Any
 
 from services.stager.fold.decimals import MILLION
-from services.stager.fold.horizons import Compiled, Horizon
-from services.stager.fold.instants import NEVER
+from services.stager.fold.horizons import Written
+from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.metrics import timeline
 from services.stager.fold.metrics.aggregates import Count, make_aggregate
 from services.stager.fold.metrics.family import Memory, Moving, Occurrence
-from services.stager.fold.moment import Moment
+from services.stager.fold.source import Source, literal
 from services.stager.language.definition import Metric, Within
 
 
@@ -92,30 +91,45 @@ class CountWithin(WithinWindow):
         low = 0 if not times or times[0] > after_ms else bisect_right(times, after_ms)
         return (high - low) * MILLION
 
-    def reader(self, index: int) -> Compiled:
-        """With a threshold, when the window reaches to now."""
-        compiled = super().reader(index)
-        return compiled if self._ago_ms else compiled._replace(threshold=partial(self._threshold, index))
+    def write(self, index: int, source: Source) -> Written:
+        """Compared with a limit, it is enough to look at one entry, when the window reaches to now."""
+        written = super().write(index, source)
+        if self._ago_ms:
+            return written
+        return written._replace(against=lambda sign, limit: self._against(index, source, sign, limit))
 
-    def _threshold(self, index: int, operator: str, limit: int) -> Horizon | None:
-        """When the count falls below the least that `>=` or `>` want (`<` and `<=` want the contrary)."""
-        if operator in ("==", "!="):
-            return super().reader(index).horizon
-        least = -(-limit // MILLION) if operator in (">=", "<") else limit // MILLION + 1
+    def _against(self, index: int, source: Source, sign: str, limit: int) -> Written:
+        """There are `least` or more while the entry so far from the end is inside: until then the answer stays."""
+        least = -(-limit // MILLION) if sign in (">=", "<") else limit // MILLION + 1
+        if sign in ("==", "!="):
+            value, horizon, *_ = super().write(index, source)
+            return Written(f"({value} {sign} {literal(limit)})", horizon)
         if least <= 0:
-            return None
+            return Written(literal(sign in (">=", ">")))
+        lasting = source.bind(self.lasting, f"lasting_{index}")
+        end = source.shared(f"{lasting}(memories[{index}], t_ms, {least})", f"end_{index}_{least}")
+        holds = f"({end} > t_ms)" if sign in (">=", ">") else f"({end} <= t_ms)"
+        horizon = f"({end} if {end} > t_ms else {source.bind(NEVER, 'NEVER')})"
+        return Written(holds, horizon)
 
-        def horizon(moment: Moment) -> int:
-            memory = moment.memories[index]
-            if memory is None:
-                return NEVER
-            if len(memory) == 2:  # merged entries weigh more than one
-                return self.horizon(memory, moment.t_ms)
+    def lasting(self, memory: Memory, t_ms: int, least: int) -> int:
+        """Until when so many are inside; not after `t_ms` where there are fewer."""
+        if memory is None:
+            return BEGINNING
+        if len(memory) == 2:  # merged entries weigh more than one
+            return self.horizon(memory, t_ms) if self.value(memory, t_ms) >= least * MILLION else BEGINNING
+        times: list[int] = memory[0]
+        return times[-least] + self._within_ms if len(times) >= least else BEGINNING
+
+    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
+        """Nearly always the event is the newest, and none is out or too many."""
+        occurred_ms, gone_ms = occurrence.occurred_ms, occurrence.clock_ms - self._span_ms
+        if memory is not None and len(memory) == 1:
             times: list[int] = memory[0]
-            in_window = len(times) - bisect_right(times, moment.t_ms - self._within_ms)
-            return NEVER if in_window < least else times[-least] + self._within_ms
-
-        return horizon
+            if times and gone_ms < times[0] and times[-1] <= occurred_ms and len(times) < timeline.ENTRIES_MAX:
+                times.append(occurred_ms)
+                return memory
+        return super().fold(memory, occurrence)
 
 
 class Regular(Sliding):

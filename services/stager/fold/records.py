@@ -1,0 +1,49 @@
+"""What the fold reads of a record before anything is changed: when it occurred, and its members.
+
+Whatever is wrong with a record shows here. Knows nothing of profiles and metrics.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from services.stager.fold.instants import instant_of
+from shared.errors import Malformed
+from shared.event import Event
+
+# Local calendars need a year on each side of the instants they are asked for.
+_OCCURRED_MIN_MS: Final = -62_100_000_000_000
+_OCCURRED_MAX_MS: Final = 253_300_000_000_000
+
+_decode_members = msgspec.json.Decoder(dict[str, Any] | None).decode
+NO_MEMBERS: Final[dict[str, Any]] = {}  # never written to
+
+
+def occurred_at(event: Event, received_ms: int) -> int:
+    """The instant at which it occurred, cut to when it was received."""
+    occurred_ms = instant_of(event.occurred_at)
+    if occurred_ms is None or not _OCCURRED_MIN_MS < occurred_ms < _OCCURRED_MAX_MS:
+        raise Malformed(f"occurred_at is no time: {event.occurred_at!r}")
+    if event.name[:1] == "$" and event.type == "track":
+        raise Malformed(f"a track's name may not begin with $: {event.name!r}")
+    if occurred_ms > received_ms:
+        return received_ms
+    return occurred_ms
+
+
+def members_of(event: Event) -> dict[str, Any]:
+    """The properties, decoded; those of an identify or a group are its traits."""
+    if event.type in ("identify", "group"):
+        return _object("traits", event.traits)
+    return _object("properties", event.properties)
+
+
+def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
+    if raw is msgspec.UNSET:
+        return NO_MEMBERS
+    try:
+        return _decode_members(raw) or NO_MEMBERS  # null is none, also with a space before it
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{field} is no JSON object: {error}") from error
