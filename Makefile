@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+PINS := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench lock clean
 
@@ -40,10 +42,10 @@ format: $(READY)  ## format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## pin every dependency by hash again
+lock:  ## pin every dependency by hash again: the tests' first, since what runs must be what was tested
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile $(PINS) --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile $(PINS) -c requirements-dev.txt pyproject.toml -o requirements.txt
 
 clean:  ## remove what setup, tests and the demo made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .servers .demo .bench

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.notifier.campaign_commands import add_campaign_commands
+from services.notifier.deliveries_command import app as deliveries_app
 from shared.clock import Clock, SystemClock
 from shared.errors import StagelineError
 from shared.run import run
@@ -22,10 +24,12 @@ from shared.telemetry import configure_logging
 from shared.waiting import until_available
 
 if TYPE_CHECKING:
+    from services.notifier.campaign_file import Rules
     from shared.log import Log
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Stageline.")
 
+app.add_typer(deliveries_app, name="deliveries")
 lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
 app.add_typer(lifecycles_app, name="lifecycles")
 
@@ -125,7 +129,7 @@ async def _serve_one(
         from services.notifier.settings import NotifierSettings
 
         assert isinstance(settings, NotifierSettings)
-        await serve_notifier(settings, stop, log=log, clock=clock)
+        await serve_notifier(settings, stop, log=log, clock=clock, rules=campaign_rules(settings.lifecycles))
     ended.set()
 
 
@@ -179,15 +183,16 @@ def check(
     ] = None,
 ) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
-    from services.notifier.campaign_file import check_against
     from services.notifier.campaign_file import load_paths as load_campaigns
+    from services.notifier.subscription_file import check_lifecycles
+    from services.notifier.subscription_file import load_paths as load_subscriptions
     from services.stager.language.file import load_paths as load_lifecycles
 
-    lifecycles, campaigns = load_lifecycles(files), load_campaigns(files)
-    faults = {*lifecycles.faults, *campaigns.faults}
+    lifecycles, campaigns = load_lifecycles(files), load_campaigns(files, campaign_rules(files))
+    subscriptions = load_subscriptions(files)
+    faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
-        stages = {part.name: [stage.name for stage in part.stages] for part in lifecycles.lifecycles}
-        faults |= set(check_against(campaigns, stages))
+        faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
     if events is not None:
         from services.stager.sample import unseen_in_sample
 
@@ -202,7 +207,21 @@ def check(
         "segment": segments,
         "campaign": len(campaigns.campaigns),
     }
+    if subscriptions.subscriptions:
+        counts["subscription"] = len(subscriptions.subscriptions)
     typer.echo("ok: " + ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()))
+
+
+def campaign_rules(lifecycles: Sequence[Path]) -> Rules:
+    """How campaigns are read: conditions in the stager's language, and held against these lifecycles, if any."""
+    from services.notifier.campaign_file import Rules
+    from services.notifier.condition import Surroundings
+    from services.stager.condition import compile_condition, offer_of
+    from services.stager.language.file import load_paths
+
+    known = load_paths(lifecycles).lifecycles if lifecycles else ()
+    offers = {part.name: offer_of(part) for part in known}
+    return Rules(compile_condition, {name: Surroundings(*offer) for name, offer in offers.items()} or None)
 
 
 @app.command()
@@ -280,6 +299,9 @@ def import_file(
     from services.ingest.import_command import Destination, run_import
 
     raise typer.Exit(run_import(file, Destination(url, key)))
+
+
+add_campaign_commands(app, campaign_rules)
 
 
 if __name__ == "__main__":

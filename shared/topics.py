@@ -34,6 +34,11 @@ class Topics:
         """Compacted: how far each import came, for those who send one again."""
         return f"{self.prefix}.imports"
 
+    @property
+    def messages(self) -> str:
+        """What campaigns send by the Kafka channel, keyed by customer."""
+        return f"{self.prefix}.messages"
+
     def all(self) -> list[Topic]:
         """Every topic as `Log.ensure` wants it.
 
@@ -45,4 +50,5 @@ class Topics:
             Topic(self.transitions, self.partitions),
             Topic(self.stages, self.partitions, compacted=True),
             Topic(self.imports, 1, compacted=True),
+            Topic(self.messages, self.partitions),
         ]

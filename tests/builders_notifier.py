@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from services.notifier.campaign import Campaign, Change, ConsoleStep, Trigger
+from services.notifier.campaign import Campaign, Change, Trigger
+from services.notifier.campaign_file import Rules
 from services.notifier.delivery import ChannelName, Decision, Delivery
+from services.notifier.message import Message
 from services.notifier.plan import plan
+from services.notifier.step import Step
+from services.stager.condition import compile_condition
 from shared.clock import rfc3339
 from shared.transition import TimeCause, Transition, encode
 
@@ -34,22 +38,46 @@ def a_lingering(**given: Any) -> Transition:
 
 def a_campaign(name: str = "win-back", *, change: Change = Change.MOVED, **given: Any) -> Campaign:
     """Writes a line when somebody moves into `at_risk` of `shop`."""
-    trigger = Trigger("shop", "at_risk", change, given.pop("nth", None))
-    return Campaign(name, **{"trigger": trigger, "steps": (ConsoleStep(),), **given})
+    trigger = given.pop("trigger", None) or Trigger("shop", "at_risk", change, given.pop("nth", None))
+    return Campaign(name, **{"trigger": trigger, "steps": (Step(ChannelName("console")),), **given})
 
 
 def a_decision(campaign: Campaign | None = None, *, now_ms: int = NOW_MS, **transition: Any) -> Decision:
     """The only decision on a transition, of its own unless `id` is given."""
     moved = a_transition(**{"id": str(uuid4()), **transition})
-    (decision,) = plan([campaign or a_campaign()], moved, now_ms=now_ms)
+    (decision,) = plan([campaign or a_campaign()], moved, partition=0, now_ms=now_ms)
     return decision
 
 
-def a_delivery(*, channel: ChannelName = ChannelName.CONSOLE, target: str = "", attempt: int = 1) -> Delivery:
-    """A taken delivery of `win-back` to `ann`."""
-    return Delivery(
-        id=uuid4(), campaign="win-back", channel=channel, target=target, transition=a_transition(), attempt=attempt
-    )
+def a_delivery(*, transition: Transition | None = None, **given: Any) -> Delivery:
+    """A taken delivery of `win-back` to `ann`, who is in the visit to `at_risk` that began just now."""
+    usual = Delivery(
+        id=uuid4(), campaign="win-back", step=1, channel=ChannelName("console"), target="", endpoint="console",
+        partition=0, stage="at_risk", while_in=True, transition=transition or a_transition(), at_ms=NOW_MS,
+        fresh_ms=NOW_MS, attempt=1, take=1,
+    )  # fmt: skip
+    return replace(usual, **given)
+
+
+def a_message(channel: str = "console", **given: Any) -> Message:
+    """A message of `win-back` about `ann`, without templates."""
+    usual: dict[str, Any] = {
+        "id": uuid4(),
+        "campaign": "win-back",
+        "channel": ChannelName(channel),
+        "target": "",
+        "transition": a_transition(),
+    }
+    return Message(**{**usual, **given})
+
+
+def a_step(channel: str = "console", target: str = "") -> Step:
+    """A step of a channel without templates."""
+    return Step(ChannelName(channel), target)
+
+
+RULES = Rules(compile_condition)
+"""How the tests' campaigns are read when nobody knows their lifecycles."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from pydantic import BaseModel
 
 from services.notifier.deliveries import LISTED_MAX, Deliveries, DeliveryRow
-from services.notifier.delivery import Outcome
+from services.notifier.delivery import NEVER_MS, Outcome
 from shared.clock import rfc3339
 from shared.http import Readiness, add_operator_routes, answer_unavailable, require_admin
 
@@ -18,7 +18,9 @@ LISTED = 100  # when nobody asks for more
 
 
 class DeliveryView(BaseModel):
-    """One delivery. Times are RFC 3339; `due_at` is when it is tried next, null when its outcome is final."""
+    """One delivery. Times are RFC 3339; `due_at` is when it is tried next, null when its outcome is final and while it
+    waits for another step.
+    """
 
     id: UUID
     campaign: str
@@ -69,8 +71,12 @@ def make_app(
     admin_token: str,
     is_ready: Readiness,
     progress: Callable[[], Awaitable[Progress]],
+    operate: APIRouter | None = None,
 ) -> FastAPI:
-    """The application. Without a token its API answers requests of this machine only, else 403."""
+    """The application. Without a token its API answers requests of this machine only, else 403.
+
+    `operate` are the routes that change something.
+    """
     app = FastAPI(title="Stageline notifier", docs_url=None, redoc_url=None)
     add_operator_routes(app, is_ready)
     answer_unavailable(app)
@@ -90,7 +96,17 @@ def make_app(
         counts = await deliveries.counts()
         return [CountView(campaign=c.campaign, outcome=c.outcome, deliveries=c.deliveries) for c in counts]
 
+    @app.get("/deliveries/{delivery}", dependencies=admin, responses={404: {"description": "no such delivery"}})
+    async def show_delivery(delivery: UUID) -> DeliveryView:
+        """One delivery."""
+        row = await deliveries.find(delivery)
+        if row is None:
+            raise HTTPException(404, f"there is no delivery {delivery}")
+        return _view(row)
+
     app.get("/progress", dependencies=admin)(progress)
+    if operate is not None:
+        app.include_router(operate, dependencies=admin)
     return app
 
 
@@ -108,6 +124,6 @@ def _view(row: DeliveryRow) -> DeliveryView:
         reason=row.reason,
         attempts=row.attempts,
         decided_at=rfc3339(row.decided_ms),
-        due_at=None if row.due_ms is None else rfc3339(row.due_ms),
+        due_at=None if row.due_ms is None or row.due_ms == NEVER_MS else rfc3339(row.due_ms),
         finished_at=None if row.finished_ms is None else rfc3339(row.finished_ms),
     )

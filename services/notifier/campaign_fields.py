@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from collections.abc import Mapping as Table
+from datetime import UTC, datetime
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, to_ms
 from shared.document import Faults, Mapping, Node, Scalar, nearest
 
 NAME_LENGTH_MAX = 100
@@ -21,6 +22,10 @@ _NOTHING_MEANT: Table[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|s|m|h|d|w))+")
 _PART = re.compile(r"([0-9]+)([a-z]+)")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 _UNITS_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 
 
@@ -93,6 +98,31 @@ def read_duration_ms(node: Node | None, faults: Faults, *, of: str) -> int | Non
     if found > 0:
         return found
     faults.add(node, f"{of} is a duration above zero, such as `72h` or `1d12h` (units ms, s, m, h, d, w)")
+    return None
+
+
+def read_instant_ms(node: Node | None, faults: Faults, *, of: str) -> int | None:
+    """A date, or a date and time (UTC unless it says), as LANGUAGE.md 3 writes them, in milliseconds."""
+    text = read_text(node, faults, of=of)
+    if node is None or text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text) if _INSTANT.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is not None:
+        return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    faults.add(node, f"{of} is a date such as `2026-12-01`, or with a time `2026-12-01T09:00+01:00`")
+    return None
+
+
+def read_flag(node: Node | None, faults: Faults, *, of: str) -> bool | None:
+    """`true` or `false`."""
+    if node is None:
+        return None
+    if isinstance(node, Scalar) and isinstance(node.meaning, bool):
+        return node.meaning
+    faults.add(node, f"{of} is `true` or `false`")
     return None
 
 

@@ -5,54 +5,68 @@ A file may hold lifecycles and segments too; those documents are left to whoever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from collections.abc import Mapping as Table
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.notifier.campaign import TOO_OLD_MS, Campaign, Change, ConsoleStep, Step, Trigger, WebhookStep
+from services.notifier.campaign import PRIORITY, TOO_OLD_MS, Campaign, Change, Trigger
 from services.notifier.campaign_fields import (
     check_keys,
-    read_choice,
     read_count,
     read_duration_ms,
+    read_flag,
     read_name,
     read_text,
-    read_url,
     require,
 )
-from services.notifier.delivery import ChannelName
+from services.notifier.condition import Condition, Language, Surroundings
+from services.notifier.rule_fields import read_cap, read_condition, read_dates, read_quiet_hours, read_sample
+from services.notifier.step import Step
+from services.notifier.step_fields import read_step, unknown_metrics
+from services.notifier.trigger_fields import check_trigger, read_trigger
 from shared import document_reader
-from shared.document import Fault, Faults, Listing, Mapping, Node, nearest
+from shared.document import Fault, Faults, Listing, Mapping, Node
 
 STEPS_MAX = 20  # each answers every transition of the campaign
+PRIORITY_MAX = 9
 
-_CAMPAIGN_KEYS = ("campaign", "on", "send", "too_old", "description")
-_TRIGGER_KEYS = ("lifecycle", "stage", "change", "nth")
-_STEP_KEYS = {ChannelName.CONSOLE: ("channel",), ChannelName.WEBHOOK: ("channel", "url")}
-_CHANGES_MEANT = {"entered": "moved", "moved_into": "moved", "exited": "left", "stayed": "lingered"}
-_NEIGHBOURS = ("lifecycle", "segment", "story")  # what else may stand in the same file
+_CAMPAIGN_KEYS = (
+    "campaign", "on", "where", "send", "hold", "quiet_hours", "cap", "too_old", "consent", "priority", "start", "end",
+    "sample", "paused", "description",
+)  # fmt: skip
+# Stands where a trigger is wrong, so that everything else of the campaign is read all the same.
+_NO_TRIGGER = Trigger("", "", Change.MOVED)
+_NEIGHBOURS = ("lifecycle", "segment", "story", "subscription")  # what else may stand in the same file
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The campaigns that are whole, in order of reading, and all faults (warnings too) in order of place.
-
-    `places` holds the node of each campaign's `on`, by name: where a fault found later is shown.
-    """
+    """The campaigns that are whole, in order of reading, and all faults (warnings too) in order of place."""
 
     campaigns: tuple[Campaign, ...]
     faults: tuple[Fault, ...]
-    places: Table[str, Mapping]
 
 
-def load_text(text: str, *, file: str) -> Loaded:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What reading a campaign needs to know beside its text.
+
+    `language` reads conditions; `lifecycles` are those known here, by name: None when nobody knows them, and then
+    stages and names of metrics are taken as they are written.
+    """
+
+    language: Language
+    lifecycles: Table[str, Surroundings] | None = None
+
+
+def load_text(text: str, rules: Rules, *, file: str) -> Loaded:
     """The campaigns of a YAML text; `file` is what the faults call it."""
     documents, faults = document_reader.read_text(text, file=file)
-    return _load(documents, faults)
+    return _load(documents, faults, rules)
 
 
-def load_paths(paths: Iterable[Path]) -> Loaded:
+def load_paths(paths: Iterable[Path], rules: Rules) -> Loaded:
     """The campaigns of files and of folders' `*.yaml` and `*.yml`, not deeper. A path that is not there is a fault."""
     documents: list[Node] = []
     faults: list[Fault] = []
@@ -61,22 +75,7 @@ def load_paths(paths: Iterable[Path]) -> Loaded:
             found, wrong = document_reader.read_file(file)
             documents += found
             faults += wrong
-    return _load(documents, faults)
-
-
-def check_against(loaded: Loaded, stages: Table[str, Sequence[str]]) -> list[Fault]:
-    """A fault for each campaign whose lifecycle or stage is not there. `stages`: by name of lifecycle or segment."""
-    faults = Faults()
-    for campaign in loaded.campaigns:
-        trigger, place = campaign.trigger, loaded.places[campaign.name]
-        if trigger.lifecycle not in stages:
-            message = f"there is no lifecycle or segment `{trigger.lifecycle}`"
-            faults.add(place.get("lifecycle") or place, message, suggestion=nearest(trigger.lifecycle, stages))
-        elif trigger.stage not in stages[trigger.lifecycle]:
-            message = f"`{trigger.lifecycle}` has no stage `{trigger.stage}`"
-            suggestion = nearest(trigger.stage, stages[trigger.lifecycle])
-            faults.add(place.get("stage") or place, message, suggestion=suggestion)
-    return faults.in_order()
+    return _load(documents, faults, rules)
 
 
 def _files(path: Path) -> list[Path]:
@@ -85,65 +84,92 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _load(documents: Iterable[Node], syntax: Iterable[Fault]) -> Loaded:
+def _load(documents: Iterable[Node], syntax: Iterable[Fault], rules: Rules) -> Loaded:
     faults = Faults()
     faults.include(*syntax)
     campaigns: dict[str, Campaign] = {}
-    places: dict[str, Mapping] = {}
     for node in documents:
         if isinstance(node, Mapping) and any(node.get(key) for key in _NEIGHBOURS) and not node.get("campaign"):
             continue
-        campaign = _read_document(node, faults, taken=campaigns.keys())
+        campaign = _read_document(node, faults, rules, taken=campaigns.keys())
         if campaign is not None:
             campaigns[campaign.name] = campaign
-            place = node.get("on") if isinstance(node, Mapping) else None
-            assert isinstance(place, Mapping), "a campaign without `on` is a fault"
-            places[campaign.name] = place
-    return Loaded(tuple(campaigns.values()), tuple(faults.in_order()), places)
+    return Loaded(tuple(campaigns.values()), tuple(faults.in_order()))
 
 
-def _read_document(node: Node, faults: Faults, *, taken: Iterable[str]) -> Campaign | None:
+def _read_document(node: Node, faults: Faults, rules: Rules, *, taken: Iterable[str]) -> Campaign | None:
     """The campaign of a document, or None when anything in it is wrong."""
     found = Faults()
-    campaign = _read_campaign(node, found)
+    campaign = _read_campaign(node, found, rules)
     if campaign is not None and campaign.name in taken and isinstance(node, Mapping):
         found.add(node.get("campaign") or node, f"there is a campaign `{campaign.name}` already")
     faults.include(*found.in_order())
     return None if any(fault.severity == "error" for fault in found.in_order()) else campaign
 
 
-def _read_campaign(node: Node, faults: Faults) -> Campaign | None:
+def _read_campaign(node: Node, faults: Faults, rules: Rules) -> Campaign | None:
     if not isinstance(node, Mapping):
         faults.add(node, "a campaign is a mapping that begins with `campaign: NAME`")
         return None
     check_keys(node, _CAMPAIGN_KEYS, faults, of="a campaign")
     name = read_name(require(node, "campaign", faults, of="a campaign"), faults, of="`campaign`")
-    trigger = _read_trigger(require(node, "on", faults, of="a campaign"), faults)
+    on = require(node, "on", faults, of="a campaign")
+    trigger = read_trigger(on, faults)
+    if trigger is not None and on is not None and rules.lifecycles is not None:
+        check_trigger(trigger, on, faults, lifecycles=rules.lifecycles)
     steps = _read_steps(require(node, "send", faults, of="a campaign"), faults)
+    _check_metrics(steps or (), trigger, faults, rules)
+    whole = name is not None and trigger is not None and steps is not None
+    campaign = Campaign(name or "", trigger or _NO_TRIGGER, steps or (), fallbacks=_read_fallbacks(node, faults))
+    campaign = _with_options(_with_conditions(campaign, node, faults, rules), node, faults)
+    return campaign if whole else None
+
+
+def _check_metrics(steps: Iterable[Step], trigger: Trigger | None, faults: Faults, rules: Rules) -> None:
+    """Templates may name what the lifecycle carries, where that is known."""
+    surroundings = (rules.lifecycles or {}).get(trigger.lifecycle) if trigger is not None else None
+    if surroundings is None:
+        return
+    for step in steps:
+        faults.include(*unknown_metrics(step, surroundings.carried))
+
+
+def _with_conditions(campaign: Campaign, node: Mapping, faults: Faults, rules: Rules) -> Campaign:
+    lifecycle = campaign.trigger.lifecycle
+    surroundings = (rules.lifecycles or {}).get(lifecycle)
+
+    def read(key: str) -> Condition | None:
+        return read_condition(
+            node.get(key), faults, of=f"`{key}`", language=rules.language, lifecycle=lifecycle,
+            surroundings=surroundings,
+        )  # fmt: skip
+
+    return replace(campaign, where=read("where"), consent=read("consent"))
+
+
+def _with_options(campaign: Campaign, node: Mapping, faults: Faults) -> Campaign:
     too_old_ms = read_duration_ms(node.get("too_old"), faults, of="`too_old`")
-    description = read_text(node.get("description"), faults, of="`description`")
-    if name is None or trigger is None or steps is None:
-        return None
-    return Campaign(name, trigger, steps, TOO_OLD_MS if too_old_ms is None else too_old_ms, description or "")
+    start_ms, end_ms = read_dates(node.get("start"), node.get("end"), faults)
+    return replace(
+        campaign,
+        too_old_ms=TOO_OLD_MS if too_old_ms is None else too_old_ms,
+        hold_ms=read_duration_ms(node.get("hold"), faults, of="`hold`") or 0,
+        quiet_hours=read_quiet_hours(node.get("quiet_hours"), faults),
+        cap=read_cap(node.get("cap"), faults),
+        sample=read_sample(node.get("sample"), faults, campaign=campaign.name),
+        priority=_read_priority(node.get("priority"), faults),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        is_paused=read_flag(node.get("paused"), faults, of="`paused`") or False,
+        description=read_text(node.get("description"), faults, of="`description`") or "",
+    )
 
 
-def _read_trigger(node: Node | None, faults: Faults) -> Trigger | None:
-    if node is None:
-        return None
-    if not isinstance(node, Mapping):
-        faults.add(node, "`on` is a mapping such as `{lifecycle: shop, stage: at_risk, change: lingered}`")
-        return None
-    check_keys(node, _TRIGGER_KEYS, faults, of="`on`")
-    lifecycle = read_name(require(node, "lifecycle", faults, of="`on`"), faults, of="`lifecycle`")
-    stage = read_name(require(node, "stage", faults, of="`on`"), faults, of="`stage`")
-    word = require(node, "change", faults, of="`on`")
-    change = read_choice(word, [*map(str, Change)], faults, of="`change`", meant=_CHANGES_MEANT)
-    nth = read_count(node.get("nth"), faults, of="`nth`")
-    if nth is not None and change not in (None, Change.LINGERED):
-        faults.add(node.get("nth") or node, "`nth` says which linger: it needs `change: lingered`")
-    if lifecycle is None or stage is None or change is None:
-        return None
-    return Trigger(lifecycle, stage, Change(change), nth)
+def _read_priority(node: Node | None, faults: Faults) -> int:
+    priority = read_count(node, faults, of="`priority`")
+    if node is not None and priority is not None and priority > PRIORITY_MAX:
+        faults.add(node, f"`priority` is 1 (last) to {PRIORITY_MAX} (first)")
+    return priority or PRIORITY
 
 
 def _read_steps(node: Node | None, faults: Faults) -> tuple[Step, ...] | None:
@@ -152,23 +178,20 @@ def _read_steps(node: Node | None, faults: Faults) -> tuple[Step, ...] | None:
     if not isinstance(node, Listing) or not 1 <= len(node.items) <= STEPS_MAX:
         faults.add(node, f"`send` is a list of 1 to {STEPS_MAX} steps such as `- channel: console`")
         return None
-    steps = [_read_step(item, faults) for item in node.items]
+    steps = [read_step(item, faults) for item in node.items]
     whole = tuple(step for step in steps if step is not None)
     return whole if len(whole) == len(steps) else None
 
 
-def _read_step(node: Node, faults: Faults) -> Step | None:
-    if not isinstance(node, Mapping):
-        faults.add(node, "a step is a mapping such as `channel: console`")
-        return None
-    word = read_choice(require(node, "channel", faults, of="a step"), [*map(str, ChannelName)], faults, of="`channel`")
-    if word is None:
-        return None
-    channel = ChannelName(word)
-    check_keys(node, _STEP_KEYS[channel], faults, of=f"a {channel} step")
-    match channel:
-        case ChannelName.CONSOLE:
-            return ConsoleStep()
-        case ChannelName.WEBHOOK:
-            url = read_url(require(node, "url", faults, of="a webhook step"), faults, of="`url`")
-            return None if url is None else WebhookStep(url)
+def _read_fallbacks(campaign: Mapping, faults: Faults) -> frozenset[int]:
+    """The numbers of the steps that stand in for the one before."""
+    steps = campaign.get("send")
+    found = set()
+    for number, step in enumerate(steps.items if isinstance(steps, Listing) else (), start=1):
+        place = step.get("fallback") if isinstance(step, Mapping) else None
+        if place is None or not read_flag(place, faults, of="`fallback`"):
+            continue
+        if number == 1:
+            faults.add(place, "the first step has none before it that it could stand in for")
+        found.add(number)
+    return frozenset(found)

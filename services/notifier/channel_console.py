@@ -8,7 +8,10 @@ from collections.abc import Callable
 import msgspec
 
 from services.notifier.channel import Answer, Failed, Sent
-from services.notifier.delivery import Delivery
+from services.notifier.channel_kind import ChannelKind
+from services.notifier.delivery import ChannelName
+from services.notifier.message import Message
+from services.notifier.template import Markup
 from shared.clock import rfc3339
 
 Write = Callable[[str], object]
@@ -22,7 +25,7 @@ def write_stdout(line: str) -> None:
 
 
 class ConsoleChannel:
-    """Writes `{"delivery", "campaign", "sent_at", "transition"}`, one object a line."""
+    """Writes `{"delivery", "campaign", "sent_at", "transition"}`, an object a line; and `text` if there is any."""
 
     def __init__(self, write: Write = write_stdout) -> None:
         self._write = write
@@ -33,14 +36,15 @@ class ConsoleChannel:
     async def close(self) -> None:
         """Nothing to release."""
 
-    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+    async def send(self, message: Message, *, now_ms: int) -> Answer:
         """Write the line; a closed or full output is a failure like any other."""
         line = msgspec.json.encode(
             {
-                "delivery": str(delivery.id),
-                "campaign": delivery.campaign,
+                "delivery": str(message.id),
+                "campaign": message.campaign,
                 "sent_at": rfc3339(now_ms),
-                "transition": delivery.transition,
+                "transition": message.transition,
+                **message.parts,
             }
         )
         try:
@@ -48,3 +52,6 @@ class ConsoleChannel:
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
             return Failed(f"cannot write: {error}")
         return Sent()
+
+
+KIND = ChannelKind(name=ChannelName("console"), make=lambda _means: ConsoleChannel(), parts={"text": Markup.TEXT})

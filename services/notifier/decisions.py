@@ -5,14 +5,15 @@ Plain functions of values, like PLAN: this module must not know the database, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.notifier.campaign import Campaign
-from services.notifier.deliveries import Claim, PartitionDecisions, Position
+from services.notifier.deliveries import Claim, Departure, PartitionDecisions, Position
 from services.notifier.delivery import Decision
-from services.notifier.plan import plan
+from services.notifier.plan import plan, watched_by
+from services.notifier.subscription import Subscription, plan_subscriptions
 from shared.errors import Malformed
 from shared.log import Record
 from shared.transition import Transition, decode
@@ -36,7 +37,13 @@ class PartitionDecided:
 
 
 def decide_partition(
-    partition: int, claim: Claim, records: Sequence[Record], campaigns: Sequence[Campaign], *, now_ms: int
+    partition: int,
+    claim: Claim,
+    records: Sequence[Record],
+    campaigns: Sequence[Campaign],
+    *,
+    subscriptions: Sequence[Subscription] = (),
+    now_ms: int,
 ) -> PartitionDecided:
     """Decide records of one partition, in offset order and at least one.
 
@@ -45,19 +52,38 @@ def decide_partition(
     """
     seq = claim.position.seq
     decisions: list[Decision] = []
+    departures: list[Departure] = []
+    watched = watched_by(campaign.trigger for campaign in campaigns)
     skipped: list[Skipped] = []
     for record in records:
         try:
             transition = _transition(record.value)
             if transition.seq <= seq:
                 continue
-            decisions += plan(campaigns, transition, now_ms=now_ms)
+            decisions += plan(campaigns, transition, partition=partition, now_ms=now_ms)
+            decisions += plan_subscriptions(subscriptions, transition, partition=partition, now_ms=now_ms)
+            departures += departures_of(transition, watched)
             seq = transition.seq
         except Malformed as error:
             skipped.append(Skipped(record.offset, str(error)))
     position = Position(records[-1].offset + 1, seq)
-    batch = PartitionDecisions(partition, claim.epoch, claim.position, position, decisions)
+    batch = PartitionDecisions(partition, claim.epoch, claim.position, position, decisions, departures, now_ms)
     return PartitionDecided(batch, skipped)
+
+
+def departures_of(transition: Transition, watched: Collection[tuple[str, str]]) -> list[Departure]:
+    """What a move makes untrue about the stages that campaigns watch: leaving cancels what was not yet sent."""
+    if transition.change != "moved":
+        return []
+    sides = (
+        (transition.from_stage, True, f"left `{transition.from_stage}` at {transition.at}"),
+        (transition.to_stage, False, f"back in `{transition.to_stage}` at {transition.at}"),
+    )
+    return [
+        Departure(transition.customer, transition.lifecycle, stage, while_in, transition.seq, reason)
+        for stage, while_in, reason in sides
+        if stage is not None and (transition.lifecycle, stage) in watched
+    ]
 
 
 def _transition(value: bytes | None) -> Transition:

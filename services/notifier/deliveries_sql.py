@@ -1,7 +1,7 @@
 """The deliveries in PostgreSQL or SQLite: the same statements on both.
 
-The databases differ in one thing only: PostgreSQL skips rows that another sender is taking (`SKIP LOCKED`), SQLite has
-one writer at a time and needs no such thing (SQLAlchemy leaves the words out there).
+The databases differ in two things only. PostgreSQL skips rows that another sender is taking (`SKIP LOCKED`) and locks a
+customer while places under a cap are counted; SQLite has one writer at a time and needs neither.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, true, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, select, true
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.notifier import recording, reserving, taking
 from services.notifier.deliveries import (
     LISTED_MAX,
     Claim,
@@ -22,14 +24,15 @@ from services.notifier.deliveries import (
     OutcomeCount,
     PartitionDecisions,
     Position,
+    Reservation,
+    Share,
     Standing,
 )
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
-from services.notifier.tables import deliveries, positions
-from shared.database import translated
+from services.notifier.tables import deliveries, disabled, positions
+from shared.database import reading, writing
 from shared.errors import Refused
 from shared.migrate import Migrations, is_current
-from shared.transition import decode, encode
 
 MIGRATIONS = Migrations("notifier", Path(__file__).parent / "migrations")
 
@@ -63,58 +66,89 @@ class SqlDeliveries:
         new = [{"partition": p, "epoch": 1, "next_offset": 0, "seq": 0} for p in sorted(partitions)]
         raised = {"epoch": positions.c.epoch + 1}
         statement = self._insert(positions).values(new).on_conflict_do_update(index_elements=["partition"], set_=raised)
-        async with translated(), self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             rows = await connection.execute(statement.returning(*positions.c))
             return {row.partition: Claim(Position(row.next_offset, row.seq), row.epoch) for row in rows}
 
     async def decide(self, batches: Sequence[PartitionDecisions]) -> None:
         """Keep it all in one transaction. Errors: FenceLost; Unavailable."""
-        async with translated(), self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             # Always in the same order, so that two owners who overlap wait for one another and never deadlock.
-            lost = [b.partition for b in sorted(batches, key=_partition) if not await _advance(connection, b)]
+            ordered = sorted(batches, key=_partition)
+            lost = [batch.partition for batch in ordered if not await recording.advance(connection, batch)]
             if lost:
                 raise FenceLost(frozenset(lost))
-            rows = [_row(decision) for batch in batches for decision in batch.decisions]
+            rows = [recording.row_of(decision) for batch in batches for decision in batch.decisions]
             if rows:
                 await connection.execute(self._insert(deliveries).on_conflict_do_nothing(), rows)
+            for batch in ordered:  # after the rows: a stage may be entered and left within one batch
+                await recording.depart(connection, batch)
 
-    async def take(
-        self, channels: Collection[ChannelName], *, now_ms: int, lease_ms: int, limit: int
-    ) -> list[Delivery]:
-        """Up to `limit` due deliveries of these channels, hidden from others for `lease_ms`."""
-        # A CTE that locks is run exactly once; as a plain subquery PostgreSQL may run it again and lock more.
-        due = (
-            select(deliveries.c.id)
-            .where(deliveries.c.due_ms <= now_ms, deliveries.c.channel.in_(channels))
-            .order_by(deliveries.c.due_ms, deliveries.c.seq)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
-        statement = (
-            update(deliveries)
-            .where(deliveries.c.id.in_(select(due.c.id)))
-            .values(attempts=deliveries.c.attempts + 1, due_ms=now_ms + lease_ms)
-            .returning(*_ROW, deliveries.c.body, deliveries.c.seq)
-        )
-        async with translated(), self._engine.begin() as connection:
-            rows = (await connection.execute(statement)).all()
-        return [_delivery(row) for row in sorted(rows, key=lambda row: (row.decided_ms, row.seq, row.step))]
+    async def add(self, decisions: Sequence[Decision]) -> int:
+        """Keep decisions made outside a partition's reading; how many were not there before."""
+        if not decisions:
+            return 0
+        statement = self._insert(deliveries).values([recording.row_of(decision) for decision in decisions])
+        async with writing(self._engine) as connection:
+            added = await connection.execute(statement.on_conflict_do_nothing().returning(deliveries.c.id))
+            return len(added.all())
+
+    async def take(self, channel: ChannelName, share: Share, *, now_ms: int, lease_ms: int) -> list[Delivery]:
+        """Due deliveries of a channel, of each lane as many as `share` says, longest due first, leased."""
+        async with writing(self._engine) as connection:
+            lanes = await taking.due_lanes(connection, channel, now_ms=now_ms)
+            shares = share(lanes) if lanes else {}
+            taken: list[Delivery] = []
+            for lane, limit in shares.items():
+                taken += await taking.take_lane(connection, channel, lane, limit, now_ms=now_ms, lease_ms=lease_ms)
+            return taken
 
     async def record(self, results: Sequence[Result]) -> None:
-        """Keep the results of attempts; those whose attempt is not the latest are left out."""
-        statement = (
-            update(deliveries)
-            .where(deliveries.c.id == bindparam("of_id"), deliveries.c.attempts == bindparam("of_attempt"))
-            .values(
-                outcome=bindparam("outcome"),
-                reason=bindparam("reason"),
-                finished_ms=bindparam("finished_ms"),
-                due_ms=bindparam("due_ms"),
-            )
-        )
-        async with translated(), self._engine.begin() as connection:
-            await connection.execute(statement, [_result(result) for result in sorted(results, key=_id)])
+        """Keep what takings came to; those that are not the latest are left out."""
+        async with writing(self._engine) as connection:
+            await recording.record(connection, results)
+            gone = [
+                {"target": result.gone, "reason": result.reason, "disabled_ms": result.finished_ms}
+                for result in results
+                if result.gone is not None
+            ]
+            if gone:
+                await connection.execute(self._insert(disabled).on_conflict_do_nothing(), gone)
+
+    async def reserve(self, wanted: Sequence[Reservation], *, now_ms: int) -> set[UUID]:
+        """The ids of those that got a place under their cap; asking again for the same id takes no second one."""
+        async with writing(self._engine) as connection:
+            return await reserving.reserve(connection, wanted, now_ms=now_ms)
+
+    async def disabled(self) -> dict[str, str]:
+        """The targets that want no more, with what they said."""
+        return {row.target: row.reason for row in await self._read(select(disabled.c.target, disabled.c.reason))}
+
+    async def enable(self, target: str) -> bool:
+        """Let a target be sent to again; False when it was not disabled."""
+        async with writing(self._engine) as connection:
+            return bool((await connection.execute(delete(disabled).where(disabled.c.target == target))).rowcount)
+
+    async def cancel(self, ids: Collection[UUID], *, now_ms: int) -> int:
+        """End these deliveries unless they have ended; how many that were."""
+        async with writing(self._engine) as connection:
+            return await recording.cancel(connection, ids, now_ms=now_ms)
+
+    async def redrive(self, ids: Collection[UUID], *, now_ms: int) -> int:
+        """Have these sent again, whatever they came to: due at once, attempts and age counting anew; how many."""
+        async with writing(self._engine) as connection:
+            return await recording.redrive(connection, ids, now_ms=now_ms)
+
+    async def dead_of(self, campaign: str, *, limit: int) -> list[UUID]:
+        """The oldest dead letters of a campaign."""
+        statement = select(deliveries.c.id).where(_narrowed({"campaign": campaign, "outcome": Outcome.DEAD}))
+        rows = await self._read(statement.order_by(deliveries.c.decided_ms, deliveries.c.seq).limit(limit))
+        return [row.id for row in rows]
+
+    async def find(self, id: UUID) -> DeliveryRow | None:  # noqa: A002
+        """One delivery."""
+        rows = await self._read(select(*_ROW).where(deliveries.c.id == id))
+        return _shown(rows[0]) if rows else None
 
     async def newest(
         self, *, customer: str | None, campaign: str | None, outcome: Outcome | None, limit: int
@@ -123,7 +157,7 @@ class SqlDeliveries:
         wanted = {"customer": customer, "campaign": campaign, "outcome": outcome}
         order = (deliveries.c.decided_ms.desc(), deliveries.c.seq.desc(), deliveries.c.step.desc())
         rows = await self._read(select(*_ROW).where(_narrowed(wanted)).order_by(*order).limit(min(limit, LISTED_MAX)))
-        return [DeliveryRow(**{**row._asdict(), "outcome": Outcome(row.outcome)}) for row in rows]
+        return [_shown(row) for row in rows]
 
     async def counts(self) -> list[OutcomeCount]:
         """Deliveries by campaign and outcome, in that order, without zeros."""
@@ -138,75 +172,18 @@ class SqlDeliveries:
         return Standing({row.partition: row.next_offset for row in offsets}, pending[0])
 
     async def _read(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        async with translated(), self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             rows: Sequence[Row[Any]] = (await connection.execute(statement)).all()
             return rows
-
-
-async def _advance(connection: AsyncConnection, batch: PartitionDecisions) -> bool:
-    statement = (
-        update(positions)
-        .where(
-            positions.c.partition == batch.partition,
-            positions.c.epoch == batch.epoch,
-            positions.c.next_offset == batch.was.offset,
-        )
-        .values(next_offset=batch.position.offset, seq=batch.position.seq)
-    )
-    return (await connection.execute(statement)).rowcount == 1
 
 
 def _partition(batch: PartitionDecisions) -> int:
     return batch.partition
 
 
-def _id(result: Result) -> str:
-    return str(result.id)
+def _shown(row: Row[Any]) -> DeliveryRow:
+    return DeliveryRow(**{**row._asdict(), "outcome": Outcome(row.outcome)})
 
 
 def _narrowed(wanted: Mapping[str, str | None]) -> ColumnElement[bool]:
     return and_(true(), *(deliveries.c[name] == value for name, value in wanted.items() if value is not None))
-
-
-def _row(decision: Decision) -> dict[str, object]:
-    transition = decision.transition
-    return {
-        "id": decision.id,
-        "campaign": decision.campaign,
-        "step": decision.step,
-        "channel": decision.channel,
-        "target": decision.target,
-        "customer": transition.customer,
-        "lifecycle": transition.lifecycle,
-        "transition": transition.id,
-        "seq": transition.seq,
-        "body": encode(transition),
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "attempts": 0,
-        "decided_ms": decision.decided_ms,
-        "due_ms": decision.due_ms,
-        "finished_ms": None,
-    }
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(
-        id=row.id,
-        campaign=row.campaign,
-        channel=ChannelName(row.channel),
-        target=row.target,
-        transition=decode(row.body),
-        attempt=row.attempts,
-    )
-
-
-def _result(result: Result) -> dict[str, object]:
-    return {
-        "of_id": result.id,
-        "of_attempt": result.attempt,
-        "outcome": result.outcome,
-        "reason": result.reason,
-        "finished_ms": result.finished_ms,
-        "due_ms": result.due_ms,
-    }

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
 
-from services.notifier import metrics
+from services.notifier import metrics, subscription_file
 from services.notifier.api import Progress, make_app
-from services.notifier.campaign import Campaign, WebhookStep
-from services.notifier.campaign_file import load_paths
+from services.notifier.api_operate import make_router
+from services.notifier.campaign import Campaign
+from services.notifier.campaign_file import Rules, load_paths
 from services.notifier.channel import Channel
-from services.notifier.channel_console import ConsoleChannel
-from services.notifier.channel_webhook import WebhookChannel
+from services.notifier.channel_kind import Means
+from services.notifier.channels import make_channels, missing_settings
+from services.notifier.customers import Customers
+from services.notifier.customers_sql import SqlCustomers
 from services.notifier.deliveries import Deliveries
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName
+from services.notifier.gate import Gate
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
+from services.notifier.subscription import Subscription
+from services.notifier.trial import Trial
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
 from shared.database import make_engine
@@ -43,24 +49,36 @@ async def serve(
     clock: Clock | None = None,
     deliveries: Deliveries | None = None,
     channels: Mapping[ChannelName, Channel] | None = None,
+    customers: Customers | None = None,
+    rules: Rules,
     listener: socket.socket | None = None,
 ) -> None:
     """Read, decide and send until `stop`, then drain. `log` is open, and stays so; the rest is opened and closed here.
 
-    What is not given is made from the settings. Errors: Refused when settings, campaigns or tables are not right.
+    What is not given is made from the settings. `rules` is how campaigns are read.
+    Errors: Refused when settings, campaigns or tables are not right.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         socket_of_http = listener or bind(settings.host, settings.notifier_port)
         stack.callback(socket_of_http.close)
-        campaigns = load_campaigns(settings)
-        channels = make_channels(settings) if channels is None else channels
+        campaigns, subscriptions = load_campaigns(settings, rules), load_subscriptions(settings)
+        means = Means(settings, log, Topics(settings.topic_prefix, settings.partitions))
+        channels = make_channels(means) if channels is None else channels
+        check_settings([*campaigns, *(one.as_campaign() for one in subscriptions)], channels, settings)
         deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
         stack.push_async_callback(deliveries.close)
-        service = _Service(settings, log, deliveries, channels, campaigns, clock)
+        customers = customers or SqlCustomers(make_engine(settings.database))
+        stack.push_async_callback(customers.close)
+        service = _Service(settings, log, deliveries, customers, channels, campaigns, subscriptions, clock)
+        trial = Trial(
+            {one.name: one for one in campaigns}, customers, channels, partitions=settings.partitions,
+            links=settings.unsubscribe_links, clock=clock,
+        )  # fmt: skip
         app = make_app(
-            deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress
-        )
+            deliveries, admin_token=settings.admin_token, is_ready=service.is_ready, progress=service.progress,
+            operate=make_router(deliveries, trial, clock=clock, on_enabled=service.gate.forget_disabled),
+        )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()
             tasks.create_task(serve_http(app, socket_of_http, http_stop))
@@ -70,27 +88,39 @@ async def serve(
                 http_stop.set()  # last: whoever watches the drain can still ask
 
 
-def load_campaigns(settings: NotifierSettings) -> Sequence[Campaign]:
+def load_campaigns(settings: NotifierSettings, rules: Rules) -> Sequence[Campaign]:
     """The campaigns of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = load_paths(settings.campaigns)
+    loaded = load_paths(settings.campaigns, rules)
     for fault in loaded.faults:
         if fault.severity == "warning":
             _log.warning("campaign file", fault=fault.render())
     wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
-    if any(isinstance(step, WebhookStep) for one in loaded.campaigns for step in one.steps):
-        wrong += [] if settings.webhook_secrets else ["a campaign sends webhooks: set STAGELINE_WEBHOOK_SECRET"]
     if wrong:
         raise Refused("\n".join(wrong))
     return loaded.campaigns
 
 
-def make_channels(settings: NotifierSettings) -> dict[ChannelName, Channel]:
-    """The channels that these settings make possible: webhooks only where there is a secret to sign them."""
-    channels: dict[ChannelName, Channel] = {ChannelName.CONSOLE: ConsoleChannel()}
-    if settings.webhook_secrets:
-        allow_private = settings.webhook_allow_private
-        channels[ChannelName.WEBHOOK] = WebhookChannel(settings.webhook_secrets, allow_private=allow_private)
-    return channels
+def load_subscriptions(settings: NotifierSettings) -> Sequence[Subscription]:
+    """The subscriptions of the settings' paths. Errors: Refused, with every fault of every file."""
+    loaded = subscription_file.load_paths(settings.campaigns)
+    wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
+    if wrong:
+        raise Refused("\n".join(wrong))
+    return loaded.subscriptions
+
+
+def check_settings(
+    campaigns: Sequence[Campaign], channels: Collection[ChannelName], settings: NotifierSettings
+) -> None:
+    """Errors: Refused when a step needs a channel or a link that these settings do not make possible."""
+    steps = [step for one in campaigns for step in one.steps]
+    missing = missing_settings(steps, channels)
+    if not settings.unsubscribe_url and any(
+        part.has_unsubscribe_link for step in steps for part in step.parts.values()
+    ):
+        missing.append("a template names `unsubscribe_link`: set STAGELINE_UNSUBSCRIBE_URL")
+    if missing:
+        raise Refused("\n".join(missing))
 
 
 class _Service:
@@ -101,17 +131,27 @@ class _Service:
         settings: NotifierSettings,
         log: Log,
         deliveries: Deliveries,
+        customers: Customers,
         channels: Mapping[ChannelName, Channel],
         campaigns: Sequence[Campaign],
+        subscriptions: Sequence[Subscription],
         clock: Clock,
     ) -> None:
         self._topics = Topics(settings.topic_prefix, settings.partitions)
         self._log = log
         self._deliveries = deliveries
+        self._customers = customers
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
-        self._worker = Worker(self._reader, deliveries, campaigns, clock=clock, on_news=self._wake_senders)
-        self._senders = [Sender(deliveries, name, channel, clock=clock) for name, channel in channels.items()]
+        self._worker = Worker(
+            self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders
+        )
+        known = [*campaigns, *(one.as_campaign() for one in subscriptions)]
+        self.gate = Gate(deliveries, customers, {one.name: one for one in known}, clock=clock)
+        links = settings.unsubscribe_links
+        self._senders = [
+            Sender(deliveries, self.gate, name, channel, links=links, clock=clock) for name, channel in channels.items()
+        ]
         self._is_open = False
 
     def is_ready(self) -> str | None:
@@ -151,6 +191,7 @@ class _Service:
 
     async def _open(self, stop: asyncio.Event) -> None:
         await until_available(self._deliveries.open, stop, what="the database")
+        await until_available(self._customers.open, stop, what="the database")
         await until_available(lambda: self._log.ensure(self._topics.all()), stop, what="the log")
         self._is_open = not stop.is_set()
 

@@ -12,6 +12,13 @@ DECIDED = Counter(
 ATTEMPTS = Counter(
     "stageline_notifier_deliveries_total", "Delivery attempts, by channel and outcome.", ["channel", "outcome"]
 )
+JUDGED = Counter(
+    "stageline_notifier_judged_total", "Deliveries that the send contract did not let out, by outcome.", ["outcome"]
+)
+UNKNOWN_ZONES = Counter(
+    "stageline_notifier_unknown_zones_total", "Customers' time zones that are none: the default was used instead."
+)
+CIRCUITS_OPEN = Gauge("stageline_notifier_circuits_open", "Endpoints that are left alone for a while.", ["channel"])
 SEND_SECONDS = Histogram(
     "stageline_notifier_send_seconds",
     "How long one attempt took.",

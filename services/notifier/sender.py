@@ -1,8 +1,7 @@
-"""Sends what is due: takes deliveries with a lease, hands each to its channel, records what came of it.
+"""Sends what is due: takes deliveries with a lease, has the gate judge them, hands each to its channel, records.
 
 A delivery whose result could not be recorded is due again when its lease ends, with the same id: the receiver may see
-it twice, and never not at all. What must be known at the moment of sending (is the customer still in that visit, may
-we write at this hour) will be asked in `_attempt`, before the channel is.
+it twice, and never not at all. Whether it may be sent is asked right before (`gate.py`), each time anew.
 """
 
 from __future__ import annotations
@@ -10,24 +9,30 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from services.notifier import metrics
-from services.notifier.channel import Answer, Channel, Failed, Rejected, Sent
+from services.notifier.channel import Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
+from services.notifier.compose import compose
 from services.notifier.deliveries import Deliveries
-from services.notifier.delivery import ChannelName, Delivery, Outcome, Result
+from services.notifier.delivery import ChannelName, Delivery, Outcome, Result, followers_of
+from services.notifier.endpoints import Endpoints
+from services.notifier.gate import Cleared, Gate
+from services.notifier.message import Message
 from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
+from services.notifier.shares import share_out
+from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.clock import SECOND_MS, Clock
 from shared.errors import Unavailable
 from shared.waiting import wait_for
 
-RUNNING_MAX = 200  # attempts at once: enough to hide slow receivers, few enough for one process's sockets
-TAKEN_MIN = 20  # so many slots must be free before more is taken: one transaction for each delivery would be slow
+RUNNING_MAX = 500  # attempts at once: enough to hide slow receivers, few enough for one process's sockets
 # Longer than one attempt and the recording of it, a pause of the process included: a delivery must not be taken by a
 # second sender while the first is still at it.
 LEASE_MS = 60 * SECOND_MS
-POLL_S = 1.0  # retries and leases that have ended are noticed within this
+POLL_S = 1.0  # retries, leases and circuits that have ended are noticed within this
 RECORD_TRIES_MAX = 5  # 1 + 2 + 4 + 8 s: then the lease is nearly over, and the delivery will come back by itself
 DRAIN_S = 10.0  # what is under way gets this long when stopping; Kubernetes kills after 30
 REASON_LENGTH_MAX = 500  # a receiver's words are kept for people, not for ever
@@ -38,11 +43,24 @@ _log = structlog.get_logger()
 class Sender:
     """Sends the deliveries of one channel, so that a slow one costs the others nothing."""
 
-    def __init__(self, deliveries: Deliveries, name: ChannelName, channel: Channel, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        gate: Gate,
+        name: ChannelName,
+        channel: Channel,
+        *,
+        links: UnsubscribeLinks,
+        clock: Clock,
+    ) -> None:
+        self._links = links
         self._deliveries = deliveries
+        self._gate = gate
         self._name = name
         self._channel = channel
         self._clock = clock
+        self._endpoints = Endpoints()
+        self._turn = 0
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[Result | None] = asyncio.Queue(maxsize=RUNNING_MAX)
@@ -60,46 +78,81 @@ class Sender:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._record_results())
             while not stop.is_set():
-                taken = await self._take(stop)
-                for delivery in taken:
-                    task = tasks.create_task(self._attempt(delivery))
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
-                await self._wait(stop, is_busy=bool(taken))
+                self._woken.clear()  # before looking: news that arrives meanwhile sets it again
+                taken = await self._send_due(tasks, stop)
+                if not taken and not stop.is_set():
+                    await wait_for(self._woken, timeout_s=POLL_S)
             await self._finish_running()
             await self._results.put(None)
 
-    async def _take(self, stop: asyncio.Event) -> list[Delivery]:
-        free = RUNNING_MAX - len(self._running)
-        if free < TAKEN_MIN:
-            return []
-        self._woken.clear()  # before looking: news that arrives meanwhile sets it again
+    async def _send_due(self, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> int:
+        """Begin to send what is due and may go out; how many were taken."""
+        if len(self._running) >= RUNNING_MAX:
+            return 0
         try:
-            return await self._deliveries.take([self._name], now_ms=self._clock.now_ms(), lease_ms=LEASE_MS, limit=free)
+            taken = await self._deliveries.take(self._name, self._share, now_ms=self._clock.now_ms(), lease_ms=LEASE_MS)
+            passage = await self._gate.admit(taken) if taken else None
         except Unavailable as error:
             metrics.OUTAGES.labels("taking").inc()
             _log.warning("cannot take deliveries now", channel=self._name, reason=str(error), retry_s=POLL_S)
             await wait_for(stop, timeout_s=POLL_S)
-            return []
+            return 0
+        if passage is None:
+            return 0
+        for cleared in passage.cleared:
+            self._begin(tasks, cleared)
+        for result in passage.results:
+            await self._results.put(result)
+        return len(taken)
 
-    async def _wait(self, stop: asyncio.Event, *, is_busy: bool) -> None:
-        """Until slots are free and there may be something to take, or the poll is due, or `stop`."""
-        if len(self._running) > RUNNING_MAX - TAKEN_MIN:
-            await asyncio.wait(self._running, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-        elif not is_busy and not stop.is_set():
-            await wait_for(self._woken, timeout_s=POLL_S)
+    def _share(self, lanes: Sequence[str]) -> Mapping[str, int]:
+        self._turn += 1
+        now_ms = self._clock.now_ms()
+        metrics.CIRCUITS_OPEN.labels(self._name).set(self._endpoints.open_count(now_ms=now_ms))
+        return share_out(
+            lanes,
+            free=RUNNING_MAX - len(self._running),
+            turn=self._turn,
+            room=lambda endpoint: self._endpoints.room(endpoint, now_ms=now_ms),
+            priority=self._gate.priority,
+        )
 
-    async def _attempt(self, delivery: Delivery) -> None:
-        answer = await self._send(delivery)
-        result = result_of(delivery, answer, now_ms=self._clock.now_ms(), chance=random.random())
+    def _begin(self, tasks: asyncio.TaskGroup, cleared: Cleared) -> None:
+        self._endpoints.begin(cleared.delivery.endpoint)
+        task = tasks.create_task(self._attempt(cleared))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _attempt(self, cleared: Cleared) -> None:
+        delivery = cleared.delivery
+        try:
+            answer = await self._send(cleared)
+        except BaseException:
+            self._endpoints.abandon(delivery.endpoint)
+            raise
+        now_ms = self._clock.now_ms()
+        match answer:
+            case Failed(_, retry_after_ms, _):
+                self._endpoints.fail(delivery.endpoint, now_ms=now_ms, retry_after_ms=retry_after_ms)
+            case Sent() | Gone():
+                self._endpoints.succeed(delivery.endpoint)
+            case Rejected() | NoAddress():  # nobody was asked
+                self._endpoints.abandon(delivery.endpoint)
+        self._woken.set()  # there is room again
+        result = result_of(delivery, answer, now_ms=now_ms, chance=random.random(), note=cleared.note)
         metrics.ATTEMPTS.labels(self._name, result.outcome).inc()
         await self._results.put(result)
 
-    async def _send(self, delivery: Delivery) -> Answer:
+    async def _send(self, cleared: Cleared) -> Answer:
+        delivery = cleared.delivery
         if delivery.attempt > ATTEMPTS_MAX:
             return Rejected(f"given up: the last of {ATTEMPTS_MAX} attempts left no result")
+        step = cleared.campaign.steps[delivery.step - 1]
+        message = compose(delivery, step, traits=cleared.customer.traits, links=self._links)
+        if not isinstance(message, Message):
+            return message
         began = time.perf_counter()
-        answer = await self._channel.send(delivery, now_ms=self._clock.now_ms())
+        answer = await self._channel.send(message, now_ms=self._clock.now_ms())
         metrics.SEND_SECONDS.labels(self._name).observe(time.perf_counter() - began)
         return answer
 
@@ -131,24 +184,38 @@ class Sender:
                 if again < RECORD_TRIES_MAX - 1:
                     await asyncio.sleep(2**again)
             else:
+                if any(result.gone for result in results):
+                    self._gate.forget_disabled()
+                if any(result.outcome in (Outcome.DEAD, Outcome.NO_ADDRESS) and result.followers for result in results):
+                    self._woken.set()  # a fallback step is due now, perhaps by this very channel
                 return
 
 
-def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float) -> Result:
+def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float, note: str = "") -> Result:
     """What an attempt came to, and when to try again. `chance` is a random number in [0, 1)."""
+    due_ms, gone, keeps_place = None, None, delivery.may_have_arrived
     match answer:
-        case Sent(reason):
-            outcome, due_ms = Outcome.SENT, None
-        case Rejected(reason):
-            outcome, due_ms = Outcome.DEAD, None
-        case Failed(reason, retry_after_ms):
+        case Sent():
+            outcome, keeps_place = Outcome.SENT, False
+        case Rejected():
+            outcome = Outcome.DEAD
+        case Gone():
+            outcome, gone = Outcome.DEAD, delivery.target or None
+        case NoAddress():
+            outcome = Outcome.NO_ADDRESS
+        case Failed(_, retry_after_ms, may_have_arrived):
+            keeps_place = keeps_place or may_have_arrived
             due_ms = next_attempt_ms(delivery.attempt, now_ms=now_ms, chance=chance, retry_after_ms=retry_after_ms)
             outcome = Outcome.DEAD if due_ms is None else Outcome.FAILED
     return Result(
         id=delivery.id,
-        attempt=delivery.attempt,
+        take=delivery.take,
         outcome=outcome,
-        reason=reason.replace("\0", "")[:REASON_LENGTH_MAX],
+        reason=(answer.reason + note).replace("\0", "")[:REASON_LENGTH_MAX],
         finished_ms=now_ms,
         due_ms=due_ms,
+        is_attempt=True,
+        followers=followers_of(delivery),
+        gone=gone,
+        keeps_place=keeps_place,
     )

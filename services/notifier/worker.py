@@ -18,6 +18,7 @@ from services.notifier.campaign import Campaign
 from services.notifier.decisions import PartitionDecided, decide_partition
 from services.notifier.deliveries import Claim, Deliveries, FenceLost
 from services.notifier.delivery import Outcome
+from services.notifier.subscription import Subscription
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.log import Arrival, Reader, Record
@@ -74,8 +75,10 @@ class Worker:
         *,
         clock: Clock,
         on_news: Callable[[], object],
+        subscriptions: Sequence[Subscription] = (),
         reclaim_s: float = RECLAIM_S,
     ) -> None:
+        self._subscriptions = subscriptions
         self._reader = reader
         self._deliveries = deliveries
         self._campaigns = campaigns
@@ -121,9 +124,11 @@ class Worker:
         self._reader.start({partition: claim.position.offset for partition, claim in claims.items()})
 
     def _decided(self, records: Mapping[int, Sequence[Record]]) -> list[PartitionDecided]:
-        claimed = self._owned.claimed
+        claimed, now_ms = self._owned.claimed, self._clock.now_ms()
         return [
-            decide_partition(partition, claimed[partition], batch, self._campaigns, now_ms=self._clock.now_ms())
+            decide_partition(
+                partition, claimed[partition], batch, self._campaigns, subscriptions=self._subscriptions, now_ms=now_ms
+            )
             for partition, batch in sorted(records.items())
             if batch and partition in claimed
         ]

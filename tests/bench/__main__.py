@@ -22,11 +22,13 @@ from tests.bench.fold import measure_fold
 from tests.bench.http import measure_http
 from tests.bench.latency import measure_latency
 from tests.bench.load import Load
+from tests.bench.notifier import measure_notifier
 from tests.servers.kafka import FAST_JAVA, KafkaServer
 from tests.servers.postgres import find_server
 
 OUTPUT = Path(".bench/figures.json")
 CALM_EVENTS_S = 2_000
+ENDPOINTS = (1, 10, 100)
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--customers", type=int, default=1_000_000)
-    parser.add_argument("--only", default="fold,drain,http,latency")
+    parser.add_argument("--only", default="fold,drain,http,latency,notifier")
     parser.add_argument("--drains", default="uniform:2,skewed:2,uniform:1", help="shape:stagers,..")
     options = parser.parse_args()
     figures = asyncio.run(_measure(options, set(options.only.split(","))))
@@ -47,6 +49,11 @@ async def _measure(options: argparse.Namespace, wanted: set[str]) -> dict[str, A
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
     if "fold" in wanted:
         figures["fold"] = asdict(measure_fold())
+    if "notifier" in wanted:
+        with tempfile.TemporaryDirectory() as name, find_server(durable=True) as postgres:
+            figures["notifier"] = [
+                asdict(await measure_notifier(postgres, endpoints=count, folder=Path(name))) for count in ENDPOINTS
+            ]
     if not wanted & {"drain", "http", "latency"}:
         return figures
     kafka = KafkaServer(java=FAST_JAVA)
@@ -84,16 +91,18 @@ def _show(figures: dict[str, Any]) -> None:
 
 def _rows(figures: dict[str, Any]) -> list[tuple[str, float]]:
     rows: list[tuple[str, float]] = []
-    for part in ("fold", "http", "drain", "latency"):
+    for part in ("fold", "http", "drain", "latency", "notifier"):
         entries = figures.get(part, [])
         for entry in [entries] if isinstance(entries, dict) else entries:
             label = " ".join(str(entry[key]) for key in ("shape", "stagers") if key in entry)
             if part == "latency":
                 label = f"at {entry['events_s']:,}/s"
+            if part == "notifier":
+                label = f"{entry['endpoints']} endpoints"
             rows += [
                 (f"{part} {label} {key}".replace("  ", " "), value)
                 for key, value in entry.items()
-                if key not in ("shape", "stagers")
+                if key not in ("shape", "stagers", "endpoints")
             ]
     return rows
 

@@ -14,10 +14,15 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 def start(command: str, settings: dict[str, str], output: Path) -> subprocess.Popen[bytes]:
     """Start `stageline COMMAND` with these settings."""
+    return start_module("services.main", command, settings=settings, output=output)
+
+
+def start_module(*words: str, settings: dict[str, str], output: Path) -> subprocess.Popen[bytes]:
+    """Start `python -m WORDS` with these settings."""
     inherited = {key: text for key, text in os.environ.items() if not key.startswith("STAGELINE_")}
     with output.open("ab") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "services.main", command],
+            [sys.executable, "-m", *words],
             env=inherited | settings | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
 

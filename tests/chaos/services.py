@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,22 +19,25 @@ WRITE_KEY = "chaos-write-key"
 
 
 class Service:
-    """One process: `stageline NAME` with its own settings."""
+    """One process: `stageline NAME` with its own settings, or another module when `words` name one."""
 
-    def __init__(self, name: str, *, port: int, settings: dict[str, str], output: Path) -> None:
+    def __init__(
+        self, name: str, *, port: int, settings: dict[str, str], output: Path, words: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.address = f"http://127.0.0.1:{port}"
         inherited = {key: text for key, text in os.environ.items() if not key.startswith("STAGELINE_")}
         port_setting = f"STAGELINE_{name.upper()}_PORT" if name != "up" else "STAGELINE_INGEST_PORT"
         self._environment = inherited | settings | {port_setting: str(port), "PYTHONPATH": str(ROOT)}
         self._output = output
+        self._words = words or ("services.main", name)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; it may take a second or two until it works."""
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.main", self.name],
+                [sys.executable, "-m", *self._words],
                 env=self._environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
 

@@ -96,4 +96,4 @@ async def _check_deliveries(engine: AsyncEngine, transitions: Sequence[Transitio
         rows = (await connection.execute(sql.select(deliveries))).mappings().all()
     decided = Counter((row["campaign"], str(row["transition"])) for row in rows)
     assert decided == wanted
-    assert {row["outcome"] for row in rows} <= {"sent", "too_old", "historical"}
+    assert {row["outcome"] for row in rows} <= {"sent", "left", "too_old", "historical"}

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from services.ingest.admit import Intake, admit
 from services.ingest.encode import entries, import_ends
 from services.ingest.ledger import Ledger, Note, import_id, marked
+from services.notifier.channel_kafka import KafkaChannel
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
 from services.stager.owned import OwnedPartition
@@ -26,7 +27,8 @@ from shared.clock import DAY_MS
 from shared.event import Event, tick
 from shared.log import Entry
 from shared.topics import Topics
-from shared.transition import EventCause, StageValue, TimeCause, Transition
+from shared.transition import EventCause, StageValue, TimeCause, Transition, decode
+from tests.builders_notifier import a_message
 from tests.fakes.log_memory import MemoryLog
 from tests.unit.stager.builders import LogRecord
 
@@ -123,6 +125,15 @@ def test_the_end_of_an_import_and_a_tick_are_as_described() -> None:
     for entry in import_ends(source="web", partitions=2):
         check("importEnd", entry)
     check("tick", Entry(None, tick(), (), 0))
+
+
+async def test_what_the_notifier_writes_is_as_described() -> None:
+    [transition, *_], _ = await published()
+    log = MemoryLog(1)
+    channel = KafkaChannel(log, "stageline.messages")
+    message = a_message("kafka", transition=decode(transition.value))
+    await channel.send(message, now_ms=NOW_MS)
+    check("message", log.entries[0])
 
 
 async def test_what_the_stager_writes_is_as_described() -> None:

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 from standardwebhooks import Webhook
 
-from services.notifier.channel import Failed, Rejected, Sent
+from services.notifier.channel import Failed, Gone, Rejected, Sent
 from services.notifier.channel_webhook import WebhookChannel
-from services.notifier.delivery import ChannelName, Delivery
+from services.notifier.message import Message
 from services.notifier.public_address import is_public
 from shared.clock import SystemClock
-from tests.builders_notifier import NOW_MS, a_delivery
+from tests.builders_notifier import NOW_MS, a_message
 from tests.receiver import SECRET, Receiver
 
 
@@ -40,8 +40,8 @@ async def guarded() -> AsyncIterator[WebhookChannel]:
     await channel.close()
 
 
-def to(url: str) -> Delivery:
-    return a_delivery(channel=ChannelName.WEBHOOK, target=url)
+def to(url: str) -> Message:
+    return a_message("webhook", target=url)
 
 
 async def test_a_message_is_signed_as_standard_webhooks_wants_it(channel: WebhookChannel, receiver: Receiver):
@@ -79,7 +79,7 @@ async def test_every_other_status_is_tried_again(channel: WebhookChannel, receiv
 
 async def test_gone_is_final(channel: WebhookChannel, receiver: Receiver):
     receiver.answers.append((410, {}))
-    assert isinstance(await channel.send(to(receiver.url), now_ms=NOW_MS), Rejected)
+    assert isinstance(await channel.send(to(receiver.url), now_ms=NOW_MS), Gone)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_a_receiver_that_never_answers_is_a_failure(receiver: Receiver):
     receiver.gate.clear()
     answer = await channel.send(to(receiver.url), now_ms=NOW_MS)
     await channel.close()
-    assert answer == Failed("no answer within 0.2 s")
+    assert answer == Failed("no answer within 0.2 s", may_have_arrived=True)
 
 
 async def test_a_receiver_that_is_not_there_is_a_failure(channel: WebhookChannel):

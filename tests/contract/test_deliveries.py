@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,11 +11,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from services.notifier.campaign import ConsoleStep, WebhookStep
 from services.notifier.deliveries import Claim, FenceLost, OutcomeCount, PartitionDecisions, Position
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
-from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
+from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result, followers_of
 from services.notifier.plan import plan
+from services.notifier.step import Step
 from services.notifier.tables import metadata
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable
@@ -49,14 +49,20 @@ async def keep(deliveries: SqlDeliveries, *decisions: Decision, partition: int =
     await deliveries.decide([PartitionDecisions(partition, claim.epoch, claim.position, position, decisions)])
 
 
-async def take(deliveries: SqlDeliveries, *, now_ms: int = NOW_MS, limit: int = 10) -> list[Delivery]:
-    return await deliveries.take(list(ChannelName), now_ms=now_ms, lease_ms=LEASE_MS, limit=limit)
+async def take(
+    deliveries: SqlDeliveries, *, now_ms: int = NOW_MS, limit: int = 10, channel: str = "console"
+) -> list[Delivery]:
+    def share(lanes: Sequence[str]) -> Mapping[str, int]:
+        return dict.fromkeys(lanes, limit)
+
+    return await deliveries.take(ChannelName(channel), share, now_ms=now_ms, lease_ms=LEASE_MS)
 
 
 def result(delivery: Delivery, outcome: Outcome, *, due_ms: int | None = None, reason: str = "") -> Result:
     return Result(
-        id=delivery.id, attempt=delivery.attempt, outcome=outcome, reason=reason, finished_ms=NOW_MS + 9, due_ms=due_ms
-    )
+        id=delivery.id, take=delivery.take, outcome=outcome, reason=reason, finished_ms=NOW_MS + 9, due_ms=due_ms,
+        is_attempt=True, followers=followers_of(delivery),
+    )  # fmt: skip
 
 
 async def outcomes(deliveries: SqlDeliveries) -> list[Outcome]:
@@ -109,13 +115,14 @@ async def test_a_delivery_that_is_there_stays_as_it_is(deliveries: SqlDeliveries
 
 
 async def test_what_is_taken_is_what_was_decided(deliveries: SqlDeliveries) -> None:
-    campaign = a_campaign(steps=(WebhookStep("https://example.com/ü"),))
+    campaign = a_campaign(steps=(Step(ChannelName("webhook"), "https://example.com/ü"),))
     decision = a_decision(campaign, carried={"traits.name": "Zoë", "orders": 3}, customer="zoë")
     await keep(deliveries, decision)
-    assert await take(deliveries) == [
+    assert await take(deliveries, channel="webhook") == [
         Delivery(
-            id=decision.id, campaign="win-back", channel=ChannelName.WEBHOOK, target="https://example.com/ü",
-            transition=decision.transition, attempt=1,
+            id=decision.id, campaign="win-back", step=1, channel=ChannelName("webhook"), target="https://example.com/ü",
+            endpoint="https://example.com", partition=0, stage="at_risk", while_in=True, transition=decision.transition,
+            at_ms=NOW_MS, fresh_ms=NOW_MS, attempt=1, take=1,
         )
     ]  # fmt: skip
 
@@ -131,16 +138,16 @@ async def test_a_taken_delivery_is_hidden_until_its_lease_ends(deliveries: SqlDe
 async def test_what_is_not_due_or_goes_by_other_channels_is_not_taken(deliveries: SqlDeliveries) -> None:
     await keep(deliveries, a_decision(), a_decision(historical=True))
     assert await take(deliveries, now_ms=NOW_MS - 1) == []
-    assert await deliveries.take([ChannelName.WEBHOOK], now_ms=NOW_MS, lease_ms=LEASE_MS, limit=10) == []
+    assert await take(deliveries, channel="webhook") == []
     assert len(await take(deliveries)) == 1
 
 
 async def test_the_steps_of_a_campaign_and_the_transitions_of_a_partition_are_taken_in_order(
     deliveries: SqlDeliveries,
 ) -> None:
-    campaign = a_campaign(steps=(ConsoleStep(), ConsoleStep()))
+    campaign = a_campaign(steps=(Step(ChannelName("console")), Step(ChannelName("console"))))
     moves = [a_transition(id=str(uuid4()), seq=seq) for seq in (1, 2, 3)]
-    decisions = [decision for move in moves for decision in plan([campaign], move, now_ms=NOW_MS)]
+    decisions = [decision for move in moves for decision in plan([campaign], move, partition=0, now_ms=NOW_MS)]
     await keep(deliveries, *reversed(decisions))
     first, rest = await take(deliveries, limit=4), await take(deliveries)
     assert [delivery.id for delivery in [*first, *rest]] == [decision.id for decision in decisions]

@@ -10,7 +10,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.ingest.refusal import Code
-from services.notifier.delivery import ChannelName, Outcome
+from services.notifier.channels import KINDS
+from services.notifier.delivery import Outcome
 from shared.errors import StagelineError
 from shared.settings import PREFIX, Settings
 from shared.topics import Topics
@@ -111,7 +112,7 @@ def test_an_error_is_documented(name: str) -> None:
     assert name in rows(OPERATIONS)
 
 
-@pytest.mark.parametrize("word", [*Code, *Outcome, *ChannelName])
+@pytest.mark.parametrize("word", [*Code, *Outcome, *(kind.name for kind in KINDS)])
 def test_a_word_of_the_interface_is_documented(word: str) -> None:
     assert word in ticked(OPERATIONS) or word in ticked(README) or f"channel: {word}" in README.read_text()
 

@@ -13,6 +13,8 @@ import pytest
 
 from services.notifier.campaign_file import load_text as load_campaigns
 from services.stager.language.file import load_text as load_lifecycles
+from tests.builders_notifier import RULES
+from tests.docs_examples import DOCS, examples
 from tests.house.pages import ARCHITECTURE, PAGES, README, ROOT, Block, blocks, commands, ticked
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -27,7 +29,8 @@ def _name(page: Path) -> str:
 
 def _yaml_blocks() -> list[Block]:
     found = [block for page in PAGES for block in blocks(page) if block.language == "yaml" and block.said != "planned"]
-    return [block for block in found if block.text.startswith(_KINDS)]
+    tried = {text for page in PAGES if page.parent == DOCS for text in examples(page.name).values()}
+    return [block for block in found if block.text.startswith(_KINDS) and block.text not in tried]
 
 
 @cache
@@ -74,10 +77,11 @@ def test_each_of_the_seven_promises_names_a_test_that_holds_it() -> None:
 
 @pytest.mark.parametrize("block", _yaml_blocks(), ids=lambda block: f"{block.page.name}: {block.text[:24].strip()}")
 def test_a_file_that_is_shown_is_valid(block: Block) -> None:
-    lifecycles, campaigns = load_lifecycles(block.text, file="shown"), load_campaigns(block.text, file="shown")
+    lifecycles, campaigns = load_lifecycles(block.text, file="shown"), load_campaigns(block.text, RULES, file="shown")
     faults = [fault for fault in (*lifecycles.faults, *campaigns.faults) if fault.severity == "error"]
+    faults = [fault for fault in faults if "names a file that cannot be read" not in fault.message]  # a page has none
     assert [fault.render() for fault in faults] == []
-    assert lifecycles.lifecycles or campaigns.campaigns
+    assert lifecycles.lifecycles or campaigns.campaigns or ".liquid" in block.text
 
 
 def test_the_papers_show_lifecycles_and_campaigns() -> None:

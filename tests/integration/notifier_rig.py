@@ -13,11 +13,13 @@ import httpx
 
 from services.notifier.channel_console import ConsoleChannel
 from services.notifier.channel_webhook import WebhookChannel
+from services.notifier.customers_sql import SqlCustomers
 from services.notifier.deliveries import Deliveries, DeliveryRow
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName
 from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
+from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
 from shared.clock import ManualClock
 from shared.database import make_engine
 from shared.http import bind
@@ -26,7 +28,8 @@ from shared.log_embedded import EmbeddedLog
 from shared.migrate import migrate
 from shared.topics import Topics
 from shared.transition import Transition, encode
-from tests.builders_notifier import NOW_MS
+from tests.builders_notifier import NOW_MS, RULES
+from tests.integration.staged_customers import StagedCustomers
 from tests.receiver import SECRET
 
 WITHIN_S = 15
@@ -50,9 +53,12 @@ class Rig:
             webhook_allow_private=True,
         )  # fmt: skip
         self._watch = SqlDeliveries(make_engine(self.address))
+        self.customers = StagedCustomers(self.address)
+        self.seen = SqlCustomers(make_engine(self.address))
 
     async def open(self) -> None:
         engine = make_engine(self.address)
+        await migrate(engine, STAGER_MIGRATIONS)
         await migrate(engine, MIGRATIONS)
         await engine.dispose()
         await self.log.open()
@@ -60,10 +66,14 @@ class Rig:
 
     async def close(self) -> None:
         await self._watch.close()
+        await self.customers.close()
+        await self.seen.close()
         await self.log.close()
 
     async def publish(self, *values: Transition | bytes, partition: int = 0) -> None:
-        """Append to `transitions`, as the stager does."""
+        """Move the customers and append to `transitions`, as the stager does."""
+        moves = [value for value in values if isinstance(value, Transition) and value.change == "moved"]
+        await self.customers.move(*moves, partition=partition)
         entries = [
             Entry(b"ann", encode(value) if isinstance(value, Transition) else value, partition=partition)
             for value in values
@@ -76,13 +86,13 @@ class Rig:
         stop, listener = asyncio.Event(), bind("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         channels = {
-            ChannelName.CONSOLE: ConsoleChannel(self.lines.append),
-            ChannelName.WEBHOOK: WebhookChannel([SECRET], allow_private=True),
+            ChannelName("console"): ConsoleChannel(self.lines.append),
+            ChannelName("webhook"): WebhookChannel([SECRET], allow_private=True),
         }
         async with asyncio.timeout(2 * WITHIN_S), asyncio.TaskGroup() as tasks:
             service = serve(
                 self.settings, stop, log=self.log, clock=self.clock, deliveries=deliveries, channels=channels,
-                listener=listener,
+                listener=listener, rules=RULES,
             )  # fmt: skip
             tasks.create_task(service)
             try:
@@ -109,8 +119,12 @@ class Rig:
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask the running notifier."""
+        return await self.ask("GET", path, headers=headers)
+
+    async def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
+        """Ask the running notifier."""
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False) as client:
-            return await client.get(path, headers=headers)
+            return await client.request(method, path, **rest)
 
     def printed(self) -> list[Any]:
         """What the console channel has written."""

@@ -13,8 +13,11 @@ from services.notifier.channel import Answer
 from services.notifier.channel_console import ConsoleChannel
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName, Delivery, Result
+from services.notifier.delivery import ChannelName, Result
+from services.notifier.gate import Gate
+from services.notifier.message import Message
 from services.notifier.sender import Sender
+from services.notifier.unsubscribe import UnsubscribeLinks
 from services.notifier.worker import Worker
 from shared.database import make_engine
 from shared.errors import Unavailable
@@ -93,15 +96,21 @@ class CannotRecordAtOnce(SqlDeliveries):
         await super().record(results)
 
 
-async def decide_one(deliveries: SqlDeliveries) -> None:
+def a_sender(rig: Rig, deliveries: SqlDeliveries, channel: ConsoleChannel) -> Sender:
+    gate = Gate(deliveries, rig.seen, {"win-back": a_campaign()}, clock=rig.clock)
+    return Sender(deliveries, gate, ChannelName("console"), channel, links=UnsubscribeLinks(), clock=rig.clock)
+
+
+async def decide_one(rig: Rig, deliveries: SqlDeliveries) -> None:
+    await rig.customers.move(a_transition())
     claim = (await deliveries.claim([0]))[0]
     await deliveries.decide([PartitionDecisions(0, claim.epoch, claim.position, claim.position, [a_decision()])])
 
 
 async def test_a_result_that_cannot_be_recorded_at_once_is_recorded_later_and_sent_once(rig: Rig) -> None:
     deliveries, stop = CannotRecordAtOnce(make_engine(rig.address)), asyncio.Event()
-    await decide_one(deliveries)
-    sender = Sender(deliveries, ChannelName.CONSOLE, ConsoleChannel(rig.lines.append), clock=rig.clock)
+    await decide_one(rig, deliveries)
+    sender = a_sender(rig, deliveries, ConsoleChannel(rig.lines.append))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sender.run(stop))
         await rig.settled("sent")
@@ -117,16 +126,16 @@ class StopsSoonAfter(ConsoleChannel):
         super().__init__(lines.append)
         self._stop = stop
 
-    async def send(self, delivery: Delivery, *, now_ms: int) -> Answer:
+    async def send(self, message: Message, *, now_ms: int) -> Answer:
         self._stop.set()
         await asyncio.sleep(0.1)
-        return await super().send(delivery, now_ms=now_ms)
+        return await super().send(message, now_ms=now_ms)
 
 
 async def test_what_is_under_way_when_stopping_is_finished_and_recorded(rig: Rig) -> None:
     deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
-    await decide_one(deliveries)
-    sender = Sender(deliveries, ChannelName.CONSOLE, StopsSoonAfter(stop, rig.lines), clock=rig.clock)
+    await decide_one(rig, deliveries)
+    sender = a_sender(rig, deliveries, StopsSoonAfter(stop, rig.lines))
     await sender.run(stop)
     await deliveries.close()
     assert [row.outcome for row in await rig.rows()] == ["sent"]

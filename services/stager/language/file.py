@@ -16,7 +16,8 @@ from shared.document_reader import read_file, read_text
 
 SUFFIXES = (".yaml", ".yml")
 
-_KINDS = ("lifecycle", "segment", "campaign")
+_KINDS = ("lifecycle", "segment", "campaign", "subscription")
+_OTHERS = (["campaign"], ["subscription"])  # the notifier's to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _read(document: Node, faults: Faults, places: dict[str, str]) -> Lifecycle |
         faults.add(document, "a document begins with `lifecycle: NAME` or `segment: NAME`")
         return None
     kinds = [key for key, _ in document.entries if key.value in _KINDS]
-    if [key.value for key in kinds] == ["campaign"] or is_story(document):
+    if [key.value for key in kinds] in _OTHERS or is_story(document):
         return None
     if len(kinds) != 1:
         _report_kind(document, faults)

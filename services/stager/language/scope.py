@@ -22,10 +22,13 @@ _FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 class Scope:
     """The metrics that may be named, with their types; None in `where`, where bare names are the event's properties.
 
-    A metric that is itself wrong stands here as ANY, so that its fault is reported once.
+    A metric that is itself wrong stands here as ANY, so that its fault is reported once. `absent` and `advice` say of
+    an unknown name that it is not there, and what to do about it.
     """
 
     metrics: Mapping[str, Kind] | None
+    absent: str = "this file has no metric"
+    advice: str = ""
 
     @property
     def functions(self) -> list[str]:
@@ -57,7 +60,7 @@ def resolve(words: Sequence[str], scope: Scope, *, quoted: frozenset[int]) -> Ex
     if len(words) > 1:
         return _no_trait(words)
     kind = scope.metrics.get(words[0])
-    return MetricValue(words[0], kind) if kind is not None else _no_metric(words[0], scope.metrics)
+    return MetricValue(words[0], kind) if kind is not None else _no_metric(words[0], scope, scope.metrics)
 
 
 def _no_trait(words: Sequence[str]) -> Unknown:
@@ -66,7 +69,7 @@ def _no_trait(words: Sequence[str]) -> Unknown:
     return Unknown(message, ".".join(("traits", *words[1:])) if near else None)
 
 
-def _no_metric(word: str, metrics: Mapping[str, Kind]) -> Unknown:
+def _no_metric(word: str, scope: Scope, metrics: Mapping[str, Kind]) -> Unknown:
     if word in _FLAGS:
         return Unknown(f"`{word}` is not known; flags are in lower case", _FLAGS[word])
     if word in _NOTHINGS:
@@ -75,5 +78,6 @@ def _no_metric(word: str, metrics: Mapping[str, Kind]) -> Unknown:
         return Unknown(f"`{word}` is a function and needs parentheses", f"{word}()" if not ARITIES[word] else None)
     if word == "traits":
         return Unknown("a trait is written with its name, as in `traits.plan`")
-    message = f"this file has no metric `{word}` (a trait is written `traits.{word}`, a text stands in quotes)"
+    hints = [part for part in (scope.advice, f"a trait is written `traits.{word}`", "a text stands in quotes") if part]
+    message = f"{scope.absent} `{word}` ({', '.join(hints)})"
     return Unknown(message, nearest(word, metrics))

@@ -7,9 +7,13 @@ from textwrap import dedent
 
 import pytest
 
-from services.notifier.campaign import Campaign, Change, ConsoleStep, Trigger, WebhookStep
-from services.notifier.campaign_file import Loaded, check_against, load_paths, load_text
+from services.notifier.campaign import Campaign, Change, Trigger
+from services.notifier.campaign_file import Loaded, Rules, load_paths, load_text
+from services.notifier.condition import Surroundings
+from services.notifier.delivery import ChannelName
+from services.notifier.step import Step
 from shared.clock import HOUR_MS
+from tests.builders_notifier import RULES
 
 WHOLE = """
 campaign: win-back
@@ -28,7 +32,7 @@ send: [{channel: console}]
 
 
 def load(text: str) -> Loaded:
-    return load_text(dedent(text), file="c.yaml")
+    return load_text(dedent(text), RULES, file="c.yaml")
 
 
 def said(text: str) -> list[tuple[int, int, str, str | None]]:
@@ -42,7 +46,7 @@ def test_a_whole_file_says_what_it_says():
         Campaign(
             "win-back",
             Trigger("shop", "at_risk", Change.LINGERED, 1),
-            (ConsoleStep(), WebhookStep("https://example.com/hook?x=1")),
+            (Step(ChannelName("console")), Step(ChannelName("webhook"), "https://example.com/hook?x=1")),
             too_old_ms=36 * HOUR_MS,
             description="Bring them back",
         ),
@@ -134,12 +138,12 @@ def test_a_folder_is_read_in_order_of_name_and_not_deeper(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("{")
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "c.yaml").write_text("{")
-    loaded = load_paths([tmp_path])
+    loaded = load_paths([tmp_path], RULES)
     assert ([campaign.name for campaign in loaded.campaigns], loaded.faults) == (["first", "second"], ())
 
 
 def test_a_path_that_is_not_there_is_a_fault(tmp_path: Path):
-    assert "cannot be read" in load_paths([tmp_path / "none.yaml"]).faults[0].message
+    assert "cannot be read" in load_paths([tmp_path / "none.yaml"], RULES).faults[0].message
 
 
 @pytest.mark.parametrize(
@@ -151,5 +155,6 @@ def test_a_path_that_is_not_there_is_a_fault(tmp_path: Path):
     ],
 )
 def test_a_campaign_on_a_stage_that_is_not_there_is_a_fault_at_its_place(stages: dict, place: tuple | None):
-    faults = check_against(load(SMALL), stages)
+    known = {name: Surroundings(found, {}) for name, found in stages.items()}
+    faults = load_text(dedent(SMALL), Rules(RULES.language, known), file="c.yaml").faults
     assert [(fault.line, fault.column, fault.suggestion) for fault in faults] == ([place] if place else [])

@@ -30,9 +30,9 @@ def test_the_last_failure_is_the_end():
 
 
 def test_a_result_belongs_to_its_attempt():
-    delivery = a_delivery(attempt=3)
+    delivery = a_delivery(take=3)
     result = result_of(delivery, Sent(), now_ms=NOW_MS, chance=0)
-    assert (result.id, result.attempt, result.finished_ms) == (delivery.id, 3, NOW_MS)
+    assert (result.id, result.take, result.is_attempt, result.finished_ms) == (delivery.id, 3, True, NOW_MS)
 
 
 def test_a_reason_is_kept_short_and_storable():

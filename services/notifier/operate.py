@@ -1,0 +1,18 @@
+"""What an operator does to many deliveries at once, in bounded transactions."""
+
+from __future__ import annotations
+
+from services.notifier.deliveries import Deliveries
+
+BATCH = 500  # ids in one statement: far below what either database takes, and a short transaction
+
+
+async def redrive_campaign(deliveries: Deliveries, campaign: str, *, now_ms: int) -> int:
+    """Have every dead letter of a campaign sent again; how many. Errors: Unavailable; then some may be on their way."""
+    changed = 0
+    while ids := await deliveries.dead_of(campaign, limit=BATCH):
+        moved = await deliveries.redrive(ids, now_ms=now_ms)
+        changed += moved
+        if not moved:  # somebody else is at it
+            break
+    return changed

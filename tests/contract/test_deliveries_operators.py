@@ -1,0 +1,72 @@
+"""What the deliveries promise to operators, and of lanes, over both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+from services.notifier.deliveries_sql import SqlDeliveries
+from services.notifier.delivery import ChannelName, Outcome
+from shared.clock import DAY_MS
+from tests.builders_notifier import NOW_MS, a_campaign, a_decision
+from tests.contract.delivering import LEASE_MS, keep, result, take
+
+
+async def test_a_dead_letter_is_sent_again_with_all_its_attempts(kept: SqlDeliveries) -> None:
+    await keep(kept, a_decision())
+    (taken,) = await take(kept)
+    await kept.record([result(taken, Outcome.DEAD)])
+    assert await kept.dead_of("win-back", limit=10) == [taken.id]
+    assert await kept.redrive([taken.id, uuid4()], now_ms=NOW_MS + DAY_MS) == 1
+    (again,) = await take(kept, now_ms=NOW_MS + DAY_MS)
+    assert (again.id, again.attempt, again.fresh_ms) == (taken.id, 1, NOW_MS + DAY_MS)
+
+
+async def test_what_is_still_open_is_not_driven_again(kept: SqlDeliveries) -> None:
+    await keep(kept, a_decision())
+    (taken,) = await take(kept)
+    assert await kept.redrive([taken.id], now_ms=NOW_MS) == 0
+
+
+async def test_an_operator_cancels_what_has_not_ended(kept: SqlDeliveries) -> None:
+    open_one, sent = a_decision(seq=1), a_decision(seq=2)
+    await keep(kept, sent)
+    await kept.record([result((await take(kept))[0], Outcome.SENT)])
+    await keep(kept, open_one)
+    assert await kept.cancel([open_one.id, sent.id], now_ms=NOW_MS) == 1
+    found = await kept.find(open_one.id)
+    assert found is not None
+    assert (found.outcome, found.due_ms) == (Outcome.CANCELLED, None)
+
+
+async def test_a_delivery_that_is_not_there_is_not_found(kept: SqlDeliveries) -> None:
+    assert await kept.find(uuid4()) is None
+
+
+async def test_a_target_that_is_gone_stays_so_until_it_is_enabled(kept: SqlDeliveries) -> None:
+    await keep(kept, a_decision())
+    (taken,) = await take(kept)
+    await kept.record([result(taken, Outcome.DEAD, gone="https://x.example", reason="status 410")])
+    assert await kept.disabled() == {"https://x.example": "status 410"}
+    assert [await kept.enable("https://x.example") for _ in range(2)] == [True, False]
+    assert await kept.disabled() == {}
+
+
+async def test_only_lanes_with_something_due_are_offered(kept: SqlDeliveries) -> None:
+    late = a_decision(a_campaign("late", hold_ms=DAY_MS))
+    await keep(kept, a_decision(a_campaign("a")), a_decision(a_campaign("b"), seq=2), late)
+    offered: list[str] = []
+
+    def share(lanes: Sequence[str]) -> Mapping[str, int]:
+        offered.extend(lanes)
+        return {lanes[1]: 5}
+
+    taken = await kept.take(ChannelName("console"), share, now_ms=NOW_MS, lease_ms=LEASE_MS)
+    assert offered == ["console a", "console b"]
+    assert [one.campaign for one in taken] == ["b"]
+
+
+async def test_each_lane_gives_no_more_than_its_share(kept: SqlDeliveries) -> None:
+    await keep(kept, *(a_decision(a_campaign(name), seq=seq) for name in "ab" for seq in range(1, 6)))
+    taken = await take(kept, limit=2)
+    assert sorted(one.campaign for one in taken) == ["a", "a", "b", "b"]

@@ -1,0 +1,87 @@
+"""From a delivery to its message: addresses, parts and unsubscribe links."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from services.notifier.campaign_file import load_text
+from services.notifier.channel import NoAddress, Rejected
+from services.notifier.compose import compose
+from services.notifier.message import Message
+from services.notifier.settings import NotifierSettings
+from services.notifier.step import Step
+from services.notifier.unsubscribe import UnsubscribeLinks, Unsubscription, read_token
+from shared.errors import Refused
+from tests.builders_notifier import RULES, a_delivery
+
+LINKS = UnsubscribeLinks("https://shop.example/bye?t={token}", "not to be guessed")
+MAIL = '{channel: email, to: traits.email, subject: Hi, text: "Hello {{ traits.name }}"}'
+
+
+def the_step(text: str) -> Step:
+    loaded = load_text(
+        f"campaign: a\non: {{lifecycle: shop, stage: b, change: moved}}\nsend:\n  - {text}", RULES, file="c.yaml"
+    )
+    assert loaded.faults == ()
+    return loaded.campaigns[0].steps[0]
+
+
+def composed(text: str, links: UnsubscribeLinks = LINKS, **traits: object) -> Message:
+    message = compose(a_delivery(), the_step(text), traits=traits, links=links)
+    assert isinstance(message, Message), message
+    return message
+
+
+def test_a_message_goes_where_the_trait_says_and_holds_what_the_templates_say():
+    message = composed(MAIL, email="ann@example.com", name="Ann")
+    assert (message.target, dict(message.parts)) == ("ann@example.com", {"subject": "Hi", "text": "Hello Ann"})
+
+
+@pytest.mark.parametrize("email", [None, "", "  ", 7, ["ann@example.com"], {"work": "ann@example.com"}])
+def test_a_customer_whose_trait_holds_no_text_has_no_address(email: object):
+    message = compose(a_delivery(), the_step(MAIL), traits={"email": email, "name": "Ann"}, links=LINKS)
+    assert message == NoAddress("the customer has no `traits.email`")
+
+
+def test_a_template_that_cannot_be_rendered_for_this_customer_is_final():
+    message = compose(a_delivery(), the_step(MAIL), traits={"email": "ann@example.com"}, links=LINKS)
+    assert message == Rejected("the template cannot be rendered: traits.name is undefined (line 1)")
+
+
+def test_a_json_body_is_written_tightly():
+    message = composed("""{channel: kafka, body: '{"who": {{ traits.name | json }}, "n": 1}'}""", name='"Ann"')
+    assert json.loads(message.parts["body"]) == {"who": '"Ann"', "n": 1}
+    assert " " not in message.parts["body"]
+
+
+def test_a_body_that_is_no_json_is_final():
+    message = compose(
+        a_delivery(), the_step("""{channel: kafka, body: '{"who": {{ traits.name }}}'}"""), traits={"name": "Ann"},
+        links=LINKS,
+    )  # fmt: skip
+    assert isinstance(message, Rejected)
+    assert "does not make JSON" in message.reason
+
+
+def test_a_link_names_customer_and_campaign_and_nobody_else_can_make_it():
+    token = composed(MAIL, email="ann@example.com", name="Ann").unsubscribe.removeprefix("https://shop.example/bye?t=")
+    assert read_token(token, secret=LINKS.secret) == Unsubscription("ann", "win-back")
+    for forged in ("", ".", token[:-1], "x" + token, token.replace(".", ""), token.partition(".")[0] + "."):
+        with pytest.raises(Refused):
+            read_token(forged, secret=LINKS.secret)
+    with pytest.raises(Refused):
+        read_token(token, secret="another")
+
+
+def test_without_an_address_there_is_no_link_and_a_template_that_wants_one_fails():
+    assert composed(MAIL, UnsubscribeLinks(), email="ann@example.com", name="Ann").unsubscribe == ""
+    step = the_step('{channel: console, text: "{{ unsubscribe_link }}"}')
+    assert isinstance(compose(a_delivery(), step, traits={}, links=UnsubscribeLinks()), Rejected)
+
+
+def test_an_unsubscribe_address_needs_a_secret():
+    settings = NotifierSettings(unsubscribe_url="https://shop.example/bye?t={token}")
+    with pytest.raises(Refused, match="STAGELINE_UNSUBSCRIBE_SECRET"):
+        _ = settings.unsubscribe_links
