@@ -270,5 +270,17 @@ def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> 
     print_file(name)
 
 
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="History, one JSON object a line; may be gzip.")],
+    url: Annotated[str, typer.Option(help="Where ingest listens.")] = "http://127.0.0.1:8080",
+    key: Annotated[str, typer.Option(envvar="STAGELINE_WRITE_KEY", help="The write key.")] = "",
+) -> None:
+    """Send a file of history to ingest. Sending the same file again, also after a break, adds nothing twice."""
+    from services.ingest.import_command import Destination, run_import
+
+    raise typer.Exit(run_import(file, Destination(url, key)))
+
+
 if __name__ == "__main__":
     main()

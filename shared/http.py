@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from shared.errors import Refused, Unavailable
+from shared.http_protocol import BoundedHttp
 
 RETRY_AFTER_S = "5"  # seconds, as the header wants it: a failover takes about this long
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -95,7 +96,7 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve_http(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve until `stop`; then accept nothing new, finish what is under way within the drain timeout, return."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+        app, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp,
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S, server_header=False,
     )  # fmt: skip
     server = _Server(config)

@@ -7,8 +7,9 @@ Only modules named `log_kafka*` and `shared/partition.py` import aiokafka.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 
 from aiokafka.record import default_records
 
@@ -77,19 +78,15 @@ class KafkaLog:
 
     async def append(self, topic: str, entries: Sequence[Entry], *, timeout_s: float) -> list[int]:
         """As `Log.append`. Errors: Refused too, when there is no such topic or Kafka denies us to write to it."""
-        _check_sizes(topic, entries)
         deadline = asyncio.get_running_loop().time() + timeout_s
         count = await self._partitions(topic, timeout_s=timeout_s)
-        places = [_place(entry, count) for entry in entries]
-        groups: defaultdict[int, list[Entry]] = defaultdict(list)
-        for place, entry in zip(places, entries, strict=True):
-            groups[place].append(entry)
-        if not groups:
+        if not entries:
             return []
+        places, groups = _sorted_out(topic, entries, count)
         left_s = deadline - asyncio.get_running_loop().time()
         offsets = await self._appender(topic).append(topic, groups, timeout_s=left_s)
-        following = {partition: iter(found) for partition, found in offsets.items()}
-        return [next(following[place]) for place in places]
+        following = {partition: iter(found).__next__ for partition, found in offsets.items()}
+        return [following[place]() for place in places]
 
     def _appender(self, topic: str) -> Appender:
         codec = self._codecs.get(topic, CODEC)
@@ -124,18 +121,43 @@ class KafkaLog:
         return partition_for(key, self._counts[topic])
 
 
+def _sorted_out(topic: str, entries: Sequence[Entry], count: int) -> tuple[list[int], dict[int, list[Entry]]]:
+    """Each entry's partition, and the entries of each partition.
+
+    Errors: Malformed before anything is sent: a record that the broker refuses would take its whole batch with it.
+    """
+    if sum(map(_size, entries)) + _headers_size(entries) > RECORD_BYTES_MAX:  # else none can be too large by itself
+        _check_sizes(topic, entries)
+    places: list[int] = []
+    groups: dict[int, list[Entry]] = {}
+    for entry in entries:
+        place = entry.partition
+        if place is None:
+            assert entry.key is not None, "an entry has a partition or a key"
+            place = partition_for(entry.key, count)
+        places.append(place)
+        if place in groups:
+            groups[place].append(entry)
+        else:
+            groups[place] = [entry]
+    return places, groups
+
+
 def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:
-    """Before anything is sent: one record that the broker refuses would take its whole batch with it."""
     for number, entry in enumerate(entries):
-        size = len(entry.key or b"") + len(entry.value or b"")
-        for name, value in entry.headers:
-            size += len(name) + len(value)
+        size = _size(entry) + _headers_size([entry])
         if size > RECORD_BYTES_MAX:
             raise Malformed(f"append to {topic}: entry {number} has {size} bytes, more than {RECORD_BYTES_MAX}")
 
 
-def _place(entry: Entry, partitions: int) -> int:
-    if entry.partition is not None:
-        return entry.partition
-    assert entry.key is not None, "an entry has a partition or a key"
-    return partition_for(entry.key, partitions)
+def _size(entry: Entry) -> int:
+    return len(entry.key or b"") + len(entry.value or b"")
+
+
+def _headers_size(entries: Sequence[Entry]) -> int:
+    """Names and values of all of them, without a loop in Python."""
+    headers = chain.from_iterable(map(_headers_of, entries))
+    return sum(map(len, chain.from_iterable(headers)))
+
+
+_headers_of = attrgetter("headers")

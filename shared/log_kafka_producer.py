@@ -15,10 +15,13 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import MessageBatch
+from aiokafka.structs import RecordMetadata
 
 from shared.log import Codec, Entry
 from shared.log_kafka_failure import FAILURES
@@ -42,6 +45,18 @@ class Identity(NamedTuple):
 
 class Abandoned(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
     """This producer was given up while records were on their way."""
+
+
+class Run(NamedTuple):
+    """Records on their way, next to one another in one batch: the future of the first one, and how many they are."""
+
+    sent: asyncio.Future[RecordMetadata]
+    records: int
+
+    def offsets(self) -> range:
+        """Theirs, when `sent` is done. Raises what went wrong."""
+        first: int = self.sent.result().offset
+        return range(first, first + self.records)
 
 
 class Producer:
@@ -116,27 +131,65 @@ class Producer:
 
     async def write(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
         """Append to one partition and return the offsets, when all are acknowledged."""
-        self._written[topic, partition] += len(entries)
-        self._is_worn = self._is_worn or self._written[topic, partition] >= self._records_max
-        turn = self._turns[topic, partition]
-        if len(entries) == 1 or _may_share(entries):
-            return await self._write_shared(topic, partition, entries, turn)
+        if len(entries) == 1 or may_share(entries):
+            runs = await self.hand_over(topic, partition, entries)
+            await asyncio.wait([run.sent for run in runs])
+            return [offset for run in runs for offset in run.offsets()]
+        turn = self._count(topic, partition, len(entries))
         return await self._write_own(topic, partition, entries, turn)
 
-    async def _write_shared(
-        self, topic: str, partition: int, entries: Sequence[Entry], turn: asyncio.Lock
-    ) -> list[int]:
-        """Through batches that other writers fill too: what many small requests want."""
-        sent = []
-        for entry in entries:
+    def _count(self, topic: str, partition: int, records: int) -> asyncio.Lock:
+        """Note what goes to a partition; the turn for entering its queue."""
+        self._written[topic, partition] += records
+        self._is_worn = self._is_worn or self._written[topic, partition] >= self._records_max
+        return self._turns[topic, partition]
+
+    async def hand_over(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[Run]:
+        """Into batches that other writers fill too: what many small requests want. Returns before they are sent."""
+        turn = self._count(topic, partition, len(entries))
+        place = TopicPartition(topic, partition)
+        runs: list[Run] = []
+        done = 0
+        while done < len(entries):
             if turn.locked():
                 async with turn:
                     pass
-            headers = list(entry.headers)
-            sent.append(await self._kafka.send(topic, entry.value, entry.key, partition, headers=headers))
-            self._watch(sent[-1])
-        await asyncio.wait(sent)
-        return [future.result().offset for future in sent]
+            entry = entries[done]
+            sent = self._add(place, entry)
+            if sent is None:
+                sent = await self._kafka.send(topic, entry.value, entry.key, partition, headers=list(entry.headers))
+            self._watch(sent)
+            records = 1 + self._join(place, sent, entries, done + 1)
+            runs.append(Run(sent, records))
+            done += records
+        return runs
+
+    def _open_batch(self, place: TopicPartition) -> MessageBatch | None:
+        """The batch that is being filled for a partition; None when there is none."""
+        waiting = self._kafka._message_accumulator._batches.get(place)  # noqa: SLF001
+        return waiting[-1] if waiting else None
+
+    def _add(self, place: TopicPartition, entry: Entry) -> asyncio.Future[RecordMetadata] | None:
+        """Put a record into the open batch; None when `send` has to begin another, or to say what is wrong."""
+        batch = None if self._is_cut else self._open_batch(place)
+        return batch and batch.append(entry.key, entry.value, None, headers=list(entry.headers))
+
+    def _join(
+        self, place: TopicPartition, sent: asyncio.Future[RecordMetadata], entries: Sequence[Entry], start: int
+    ) -> int:
+        """Put what follows a record just added into the same batch, as far as there is room; returns how many fitted.
+
+        They share its fate and their offsets follow its own, so they need no future: a fifth of the cost of `send`.
+        """
+        batch = self._open_batch(place) if start < len(entries) else None
+        if batch is None or batch._msg_futures[-1][0] is not sent:  # noqa: SLF001
+            return 0
+        append = batch._builder.append  # noqa: SLF001
+        for number in range(start, len(entries)):
+            entry = entries[number]
+            if append(timestamp=None, key=entry.key, value=entry.value, headers=list(entry.headers)) is None:
+                return number - start
+        return len(entries) - start
 
     async def _write_own(self, topic: str, partition: int, entries: Sequence[Entry], turn: asyncio.Lock) -> list[int]:
         """Through batches of its own, each sent when the one before it is acknowledged.
@@ -210,5 +263,9 @@ class Producer:
             await asyncio.wait({sender}, timeout=0.05)
 
 
-def _may_share(entries: Sequence[Entry]) -> bool:
-    return len(entries) < BULK_ENTRIES_MIN and all(entry.partition is None for entry in entries)
+def may_share(entries: Sequence[Entry]) -> bool:
+    """Whether these go into batches that others fill too, rather than into batches of their own."""
+    return len(entries) < BULK_ENTRIES_MIN and set(map(_partition_of, entries)) == {None}
+
+
+_partition_of = attrgetter("partition")

@@ -29,6 +29,11 @@ class Topics:
         """Compacted: each customer's current stage, keyed `lifecycle/customer`."""
         return f"{self.prefix}.stages"
 
+    @property
+    def imports(self) -> str:
+        """Compacted: how far each import came, for those who send one again."""
+        return f"{self.prefix}.imports"
+
     def all(self) -> list[Topic]:
         """Every topic as `Log.ensure` wants it.
 
@@ -39,4 +44,5 @@ class Topics:
             Topic(self.events, self.partitions, codec="zstd"),
             Topic(self.transitions, self.partitions),
             Topic(self.stages, self.partitions, compacted=True),
+            Topic(self.imports, 1, compacted=True),
         ]

@@ -6,22 +6,30 @@ Source: Segment's HTTP tracking API; skew by `received - (sentAt - originalTimes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 import msgspec
 
+from services.ingest.columns import admit_tracks
 from services.ingest.item import Identifier, Item, derived_id, read_item
-from services.ingest.members import Members, bounded, checked, merged, split
+from services.ingest.members import Members, are_harmless, bounded, checked, merged, split
+from services.ingest.moment import moment_ms
 from services.ingest.refusal import Code, Refusal, Rejected
-from shared.clock import to_ms
 from shared.event import IDENTIFIER_BYTES_MAX, RESERVED_NAMES, Event, occurred_text
 
-Kind = Literal["track", "page", "screen", "identify", "group"]
+Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
 KINDS: dict[str, Kind] = {
-    "track": "track", "page": "page", "screen": "screen", "identify": "identify", "group": "group",
+    "track": "track", "page": "page", "screen": "screen", "identify": "identify", "group": "group", "alias": "alias",
 }  # fmt: skip
+_NAMES = RESERVED_NAMES | {"alias": "$alias"}  # no lifecycle counts an alias: it is about customers, not of one
+
+Check = Callable[[Event], None]
+"""What an event has to pass when everything else is right; raises Rejected."""
+
+_UNSET = msgspec.UNSET
+_SURE_LENGTH = IDENTIFIER_BYTES_MAX // 4  # text of so many characters is short enough in any script
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,8 @@ class Intake:
     """What the items of one request share.
 
     `kind`: what the route says every item is (None: each says it itself, else it is `kind_default`); `sent_ms` and
-    `context` are the envelope's; `historical` items bring their own time, which is taken as it is.
+    `context` are the envelope's; `historical` items bring their own time, which is taken as it is. `salt` is another
+    text for each request: it tells apart items that carry neither an id nor a time.
     """
 
     source: str
@@ -39,6 +48,8 @@ class Intake:
     sent_ms: int | None = None
     context: dict[str, msgspec.Raw] = field(default_factory=dict)
     historical: bool = False
+    salt: str = ""
+    check: Check | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,42 +60,92 @@ class Admission:
     refusals: list[Refusal]
 
 
-def admit(items: Iterable[bytes], intake: Intake) -> Admission:
-    """Judge every item on its own."""
+def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Item] | None = None) -> Admission:
+    """Judge every item on its own. `read` is for items that are not in Segment's shape; they have their own ids."""
     events: list[Event] = []
     refusals: list[Refusal] = []
     for index, text in enumerate(items):
         try:
-            events.append(admit_item(text, intake))
+            events.append(admit_item(text, intake, index=index) if read is None else event_of(read(text), intake))
         except Rejected as rejected:
             refusals.append(rejected.at(index))
     return Admission(events, refusals)
 
 
-def admit_item(text: bytes, intake: Intake) -> Event:
+def admit_read(items: Sequence[Item], intake: Intake) -> Admission:
+    """The same for items that were decoded together, whose every one has its own id."""
+    is_harmless = are_harmless(items)
+    if is_harmless and items and _is_plain(intake):
+        tracks = admit_tracks(items, source=intake.source, received_ms=intake.received_ms, sent_ms=intake.sent_ms)
+        if tracks is not None:
+            return Admission(tracks, [])
+    return admit_each(items, intake, is_harmless=is_harmless)
+
+
+def _is_plain(intake: Intake) -> bool:
+    """Whether there is nothing to be said of the items beside what they say themselves."""
+    return not (intake.kind or intake.historical or intake.context or intake.check)
+
+
+def admit_each(items: Sequence[Item], intake: Intake, *, is_harmless: bool) -> Admission:
+    """The same, one by one. `is_harmless`: their objects need no look."""
+    events: list[Event] = []
+    refusals: list[Refusal] = []
+    judge = _event if is_harmless else event_of
+    for index, item in enumerate(items):
+        try:
+            events.append(judge(item, intake))
+        except Rejected as rejected:
+            refusals.append(rejected.at(index))
+    return Admission(events, refusals)
+
+
+def admit_item(text: bytes, intake: Intake, *, index: int = 0) -> Event:
     """The event of one item. Errors: Rejected, with the field that is wrong."""
     item = read_item(text)
-    kind = intake.kind or _kind(item.type, intake)
-    customer, anonymous = _customer(item)
-    properties, traits, group = _substance(item, kind)
-    return Event(
-        type=kind,
-        id=_identifier(item.message_id, "messageId") or derived_id(text, kind),
-        customer=customer,
-        name=_name(item, kind),
-        occurred_at=occurred_text(_occurred_ms(item, intake)),
-        properties=properties,
-        traits=traits,
-        group=group,
-        anonymous_id=anonymous,
-        context=_context(item, intake),
-        source=intake.source,
-        historical=intake.historical,
-    )
+    if item.message_id is None or item.message_id == "":
+        item.message_id = _derived(text, item, intake, index)
+    return event_of(item, intake)
 
 
-def _kind(said: str | None, intake: Intake) -> Kind:
-    kind = KINDS.get(said) if said is not None else intake.kind_default
+def _derived(text: bytes, item: Item, intake: Intake, index: int) -> str:
+    """The same content at the same time is the same fact; what says no time happens each time it is sent."""
+    has_time = item.timestamp is not None or item.original_timestamp is not None
+    salt = "" if has_time else f"{intake.received_ms}/{intake.salt}/{index}"
+    return derived_id(text, _kind(item, intake), salt=salt)
+
+
+def event_of(item: Item, intake: Intake) -> Event:
+    """The event of an item that has an id. Errors: Rejected, also for objects that its kind does not use."""
+    item.properties = checked(item.properties, "properties")
+    item.traits = checked(item.traits, "traits")
+    item.context = bounded(item.context, "context")
+    return _event(item, intake)
+
+
+def _event(item: Item, intake: Intake) -> Event:
+    """The event of an item whose properties, traits and context are sure to be harmless objects."""
+    kind = intake.kind or _kind(item, intake)
+    customer, other = _parties(item, kind)
+    message_id = _identifier(item.message_id, "messageId")
+    assert message_id is not None, "items without an id have been given one"
+    name = _track_name(item.event) if kind == "track" else _NAMES[kind]
+    properties, traits, group = (item.properties, _UNSET, None) if kind == "track" else _substance(item, kind)
+    context = _with_shared(item.context, intake.context) if intake.context else item.context
+    occurred_at = _occurred_at(item, intake)
+    # By place: twelve keywords take as long as all the rest of making it.
+    event = Event(
+        kind, message_id, customer, name, occurred_at, properties, traits, group, other, context,
+        intake.source, intake.historical,
+    )  # fmt: skip
+    if intake.check is not None:
+        intake.check(event)
+    return event
+
+
+def _kind(item: Item, intake: Intake) -> Kind:
+    said = item.type
+    kind = intake.kind or (KINDS.get(said) if said is not None else intake.kind_default)
     if kind is not None:
         return kind
     if said is None:
@@ -92,59 +153,65 @@ def _kind(said: str | None, intake: Intake) -> Kind:
     raise Rejected(Code.INVALID_FIELD, f"type must be one of {', '.join(KINDS)}", field="type")
 
 
-def _customer(item: Item) -> tuple[str, str | None]:
-    """Who it is about, and the anonymous id when that is somebody else."""
-    user = _identifier(item.user_id, "userId")
-    anonymous = _identifier(item.anonymous_id, "anonymousId")
-    customer = user or anonymous
+def _parties(item: Item, kind: Kind) -> tuple[str, str | None]:
+    """Who it is about, and the other id it names when that is somebody else: an anonymous one, an alias's previous."""
+    customer = _identifier(item.user_id, "userId")
+    other = _identifier(item.anonymous_id, "anonymousId") if item.anonymous_id is not None else None
+    if kind == "alias":
+        other = _identifier(item.previous_id, "previousId") or other
+        if customer is None or other is None or other == customer:
+            missing = "userId" if customer is None else "previousId"
+            raise Rejected(Code.MISSING_FIELD, "an alias needs userId and another previousId", field=missing)
+    customer = customer or other
     if customer is None:
         raise Rejected(Code.MISSING_FIELD, "userId or anonymousId is needed", field="userId")
-    return customer, anonymous if anonymous != customer else None
+    return customer, other if other != customer else None
 
 
 def _identifier(value: Identifier, field_name: str) -> str | None:
     """The id as text; None for null and empty text, which are no ids."""
     if value is None or value == "":
         return None
-    return _short_text(str(value), field_name)
-
-
-def _short_text(text: str, field_name: str) -> str:
-    if len(text) * 4 > IDENTIFIER_BYTES_MAX and len(text.encode()) > IDENTIFIER_BYTES_MAX:
-        raise Rejected(
-            Code.INVALID_FIELD, f"{field_name} is longer than {IDENTIFIER_BYTES_MAX} bytes", field=field_name
-        )
-    if "\0" in text:
-        raise Rejected(Code.INVALID_FIELD, f"{field_name} holds a NUL character", field=field_name)
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > _SURE_LENGTH or "\0" in text:
+        _refuse_unfit(text, field_name)
     return text
 
 
-def _name(item: Item, kind: Kind) -> str:
-    if kind != "track":
-        return RESERVED_NAMES[kind]
-    if not item.event:
+def _refuse_unfit(text: str, field_name: str) -> None:
+    if len(text.encode()) > IDENTIFIER_BYTES_MAX:
+        message = f"{field_name} is longer than {IDENTIFIER_BYTES_MAX} bytes"
+        raise Rejected(Code.INVALID_FIELD, message, field=field_name)
+    if "\0" in text:
+        raise Rejected(Code.INVALID_FIELD, f"{field_name} holds a NUL character", field=field_name)
+
+
+def _track_name(event: str | None) -> str:
+    if not event:
         raise Rejected(Code.MISSING_FIELD, "a track needs the name of its event", field="event")
-    if item.event.startswith("$"):
+    if event[0] == "$":
         raise Rejected(Code.INVALID_FIELD, "names that begin with $ are reserved", field="event")
-    return _short_text(item.event, "event")
+    if len(event) > _SURE_LENGTH or "\0" in event:
+        _refuse_unfit(event, "event")
+    return event
 
 
 def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
-    """What the kind carries: properties, traits, group. What it does not carry must be an object all the same."""
-    properties = checked(item.properties, "properties")
-    traits = checked(item.traits, "traits")
+    """What the kind carries: properties, traits, group."""
     match kind:
         case "track":
-            return properties, msgspec.UNSET, None
+            return item.properties, _UNSET, None
         case "page" | "screen":
-            return merged(properties, _own_properties(item)), msgspec.UNSET, None
+            return merged(item.properties, _own_properties(item)), _UNSET, None
         case "identify":
-            return msgspec.UNSET, _traits_of_identify(item, traits), None
+            return _UNSET, _traits_of_identify(item), None
         case "group":
             group = _identifier(item.group_id, "groupId")
             if group is None:
                 raise Rejected(Code.MISSING_FIELD, "a group call needs groupId", field="groupId")
-            return msgspec.UNSET, traits, group
+            return _UNSET, item.traits, group
+        case "alias":
+            return _UNSET, _UNSET, None
         case _:
             assert_never(kind)
 
@@ -153,47 +220,49 @@ def _own_properties(item: Item) -> dict[str, msgspec.Raw]:
     """A page's or screen's own name and category, which are properties too."""
     own: dict[str, msgspec.Raw] = {}
     for name, value in (("name", item.name), ("category", item.category)):
-        if value is msgspec.UNSET or bytes(value) == b"null":
+        if value is _UNSET or bytes(value) == b"null":
             continue
-        if not bytes(value).startswith(b'"'):
-            raise Rejected(Code.INVALID_FIELD, f"{name} must be text", field=name)
+        text = bytes(value)
+        if not text.startswith(b'"') or b"\\u0000" in text:
+            raise Rejected(Code.INVALID_FIELD, f"{name} must be text without NUL", field=name)
         own[name] = value
     return own
 
 
-def _traits_of_identify(item: Item, traits: Members) -> Members:
+def _traits_of_identify(item: Item) -> Members:
     """RudderStack's SDKs put an identify's traits into its context only."""
-    if traits is not msgspec.UNSET:
-        return traits
-    inner = split(bounded(item.context, "context")).get("traits", msgspec.UNSET)
-    return checked(inner, "context.traits")
+    if item.traits is not _UNSET:
+        return item.traits
+    return checked(split(item.context).get("traits", _UNSET), "context.traits")
 
 
-def _context(item: Item, intake: Intake) -> Members:
-    context = bounded(item.context, "context")
-    if not intake.context:
-        return context
+def _with_shared(context: Members, shared_context: dict[str, msgspec.Raw]) -> Members:
     own = split(context)
-    return merged(context, {name: part for name, part in intake.context.items() if name not in own})
+    return merged(context, {name: part for name, part in shared_context.items() if name not in own})
 
 
-def _occurred_ms(item: Item, intake: Intake) -> int:
+def _occurred_at(item: Item, intake: Intake) -> str:
     if intake.historical:
         if item.timestamp is None:
             raise Rejected(Code.MISSING_FIELD, "an imported item needs its timestamp", field="timestamp")
-        occurred_ms = to_ms(item.timestamp)
+        occurred_ms = moment_ms(item.timestamp, "timestamp")
     else:
         occurred_ms = _live_ms(item, intake)
     if occurred_ms < 0:
         raise Rejected(Code.INVALID_FIELD, "the time lies before 1970", field="timestamp")
-    return min(occurred_ms, intake.received_ms)
+    return occurred_text(min(intake.received_ms, occurred_ms))
 
 
 def _live_ms(item: Item, intake: Intake) -> int:
     """The sender's time, corrected by how wrong its clock was when it sent."""
-    sent_ms = intake.sent_ms if item.sent_at is None else to_ms(item.sent_at)
+    timestamp = original = None
+    if item.timestamp is not None:
+        timestamp = moment_ms(item.timestamp, "timestamp")
+    if item.original_timestamp is not None:
+        original = moment_ms(item.original_timestamp, "originalTimestamp")
+    sent_ms = intake.sent_ms if item.sent_at is None else moment_ms(item.sent_at, "sentAt")
     if sent_ms is None:
-        said = item.timestamp or item.original_timestamp
-        return intake.received_ms if said is None else to_ms(said)
-    said = item.original_timestamp or item.timestamp
-    return intake.received_ms if said is None else intake.received_ms - (sent_ms - to_ms(said))
+        said = original if timestamp is None else timestamp
+        return intake.received_ms if said is None else said
+    said = timestamp if original is None else original
+    return intake.received_ms if said is None else intake.received_ms - (sent_ms - said)

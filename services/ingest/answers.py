@@ -13,26 +13,28 @@ from typing import Any
 import msgspec
 from fastapi import Response
 
+from services.ingest.doorman import OverRate
 from services.ingest.history import Progress
 from services.ingest.limits import RETRY_AFTER_S
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.errors import Unavailable
 
 _encode = msgspec.json.Encoder().encode
-_SUCCESS = _encode({"success": True})
+_SUCCESS = Response(_encode({"success": True}), media_type="application/json")  # the same one every time
 
 _STATUS = {
     Code.UNKNOWN_KEY: HTTPStatus.UNAUTHORIZED,
     Code.EVENT_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.TOO_MANY_EVENTS: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Code.IMPORT_RUNNING: HTTPStatus.CONFLICT,
+    Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 
 def success(beside: Mapping[str, Any] | None = None) -> Response:
     """200: what was sent is in the log, save for the refusals that `beside` names."""
-    content = _encode({"success": True, **beside}) if beside else _SUCCESS
-    return Response(content, media_type="application/json")
+    return Response(_encode({"success": True, **beside}), media_type="application/json") if beside else _SUCCESS
 
 
 def batch_answer(*, accepted: int, refusals: Sequence[Refusal]) -> Response:
@@ -59,7 +61,10 @@ def import_answer(progress: Progress) -> Response:
 def rejection(error: Rejected, *, beside: Mapping[str, Any] | None = None) -> Response:
     """The answer to a request, or its only item, that cannot be admitted."""
     status = _STATUS.get(error.code, HTTPStatus.BAD_REQUEST)
-    return problem(status, error.code, error.message, field=error.field, beside=beside)
+    response = problem(status, error.code, error.message, field=error.field, beside=beside)
+    if isinstance(error, OverRate):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def unavailable(error: Unavailable, *, beside: Mapping[str, Any] | None = None) -> Response:

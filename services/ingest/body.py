@@ -33,8 +33,8 @@ class Unpacker:
     def __init__(self) -> None:
         self._head = b""
         self._is_gzip: bool | None = None
-        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
-        self._members = 1
+        self._inflater: zlib._Decompress | None = None  # its window costs as much as decoding fifty events
+        self._members = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What this chunk unpacks to. Errors: BrokenOff when it is no gzip although it began as such."""
@@ -54,29 +54,30 @@ class Unpacker:
 
     def end(self) -> bytes:
         """What was held back. Errors: BrokenOff when the gzip is not whole."""
-        if self._is_gzip and not self._inflater.eof:
+        if self._is_gzip and not (self._inflater and self._inflater.eof):
             raise BrokenOff("the gzip body ends early")
         return self._head
 
     def _inflated(self, part: bytes) -> Iterator[bytes]:
         is_full = False
         while part or is_full:
-            if self._inflater.eof:
-                self._next_member()
+            inflater = self._inflater
+            if inflater is None or inflater.eof:
+                inflater = self._inflater = self._next_member()
             try:
-                piece = self._inflater.decompress(part, CHUNK_BYTES_MAX)
+                piece = inflater.decompress(part, CHUNK_BYTES_MAX)
             except zlib.error as error:
                 raise BrokenOff(f"the body is not gzip: {error}") from error
             if piece:
                 yield piece
-            part = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
-            is_full = len(piece) == CHUNK_BYTES_MAX and not self._inflater.eof  # zlib may hold more back
+            part = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+            is_full = len(piece) == CHUNK_BYTES_MAX and not inflater.eof  # zlib may hold more back
 
-    def _next_member(self) -> None:
+    def _next_member(self) -> zlib._Decompress:
         self._members += 1
         if self._members > GZIP_MEMBERS_MAX:
             raise BrokenOff(f"the body has more than {GZIP_MEMBERS_MAX} gzip members")
-        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        return zlib.decompressobj(_GZIP_WINDOW)
 
 
 async def chunks(receive: Receive) -> AsyncGenerator[bytes, None]:

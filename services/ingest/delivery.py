@@ -24,11 +24,18 @@ class Delivery:
 
     async def deliver(self, events: Sequence[Event], *, source: str, traceparent: str | None) -> None:
         """One append for all of them. Errors: Unavailable; they may be in the log or not, and may be sent again."""
-        if not events:
+        await self.deliver_entries(entries(events, source=source, traceparent=traceparent), source=source)
+
+    async def deliver_entries(self, records: Sequence[Entry], *, source: str) -> None:
+        """The same for events that are records already. Errors: as `deliver`."""
+        if not records:
             return
-        records = entries(events, source=source, traceparent=traceparent)
-        await self._append(records)
-        event_count(source, "accepted").inc(len(events))
+        try:
+            await self._append(records)
+        except Unavailable:
+            event_count(source, "unavailable").inc(len(records))
+            raise
+        event_count(source, "accepted").inc(len(records))
 
     async def end_import(self, *, source: str) -> None:
         """Tell every partition that an import is over. Errors: Unavailable."""

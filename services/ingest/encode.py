@@ -6,35 +6,30 @@ Source: CloudEvents 1.0 Kafka protocol binding, 3.2; W3C Trace Context.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from shared.event import Event, encode
+from shared.event import Event, encode, encode_all
 from shared.log import Entry
 
 _SPEC = ("ce_specversion", b"1.0")
 _CONTENT = ("content-type", b"application/json")
 _TYPES = {
     kind: ("ce_type", f"stageline.{kind}".encode())
-    for kind in ("track", "page", "screen", "identify", "group", "import_end")
+    for kind in ("track", "page", "screen", "identify", "group", "alias", "import_end")
 }
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def entries(events: Iterable[Event], *, source: str, traceparent: str | None = None) -> list[Entry]:
+def entries(events: Sequence[Event], *, source: str, traceparent: str | None = None) -> list[Entry]:
     """One record an event, in order; all of one source. A malformed `traceparent` is left out."""
-    shared_headers = _shared_headers(source, traceparent)
+    alike = _shared_headers(source, traceparent)
     return [
         Entry(
             event.customer.encode(),
-            encode(event),
-            (
-                *shared_headers,
-                ("ce_id", event.id.encode()),
-                _TYPES[event.type],
-                ("ce_time", event.occurred_at.encode()),
-            ),
+            value,
+            [*alike, ("ce_id", event.id.encode()), _TYPES[event.type], ("ce_time", event.occurred_at.encode())],
         )
-        for event in events
+        for event, value in zip(events, encode_all(events), strict=True)
     ]
 
 

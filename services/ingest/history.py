@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import msgspec
 from starlette.types import Receive
@@ -15,10 +16,13 @@ from starlette.types import Receive
 from services.ingest.admit import Intake, admit_item
 from services.ingest.body import Unpacker, chunks
 from services.ingest.delivery import Delivery
+from services.ingest.encode import entries
+from services.ingest.ledger import Done, Ledger, marked
 from services.ingest.limits import (
     EVENT_BYTES_MAX,
     IMPORT_APPEND_BYTES_MAX,
     IMPORT_APPEND_EVENTS_MAX,
+    IMPORT_NOTE_LINES,
     REFUSALS_SHOWN_MAX,
 )
 from services.ingest.lines import Lines
@@ -42,27 +46,52 @@ class LineRefusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Progress(msgspec.Struct):
-    """How far an import is: `accepted` events are in the log, `rejected` lists the first of the `refused`."""
+    """How far an import is: `accepted` events are in the log, `repeated` were there before, `rejected` lists the first
+    of the `refused`.
+    """
 
     accepted: int = 0
     refused: int = 0
+    repeated: int = 0
     lines: int = 0
     acknowledged_line: int = 0
     ended: bool = False
     rejected: list[LineRefusal] = msgspec.field(default_factory=list)
 
 
-class Import:
-    """One import under way."""
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """An import that can be sent again: its name, where it is remembered, and what is done of it."""
 
-    def __init__(self, delivery: Delivery, *, source: str, clock: Clock, traceparent: str | None = None) -> None:
+    name: str
+    ledger: Ledger
+    done: Done
+
+
+class Import:
+    """One import under way. `first_line` is the number of the first line that is sent."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        *,
+        source: str,
+        clock: Clock,
+        traceparent: str | None = None,
+        resumption: Resumption | None = None,
+        first_line: int = 1,
+    ) -> None:
         self._delivery = delivery
         self._source = source
         self._clock = clock
         self._traceparent = traceparent
+        self._resumption = resumption
+        self._first_line = first_line
+        self._noted_line = first_line - 1
         self._pending: list[Event] = []
+        self._pending_lines: list[int] = []
         self._pending_bytes = 0
-        self.progress = Progress()
+        self.progress = Progress(lines=first_line - 1, acknowledged_line=first_line - 1)
 
     async def run(self, receive: Receive, stop: asyncio.Event, *, is_last: bool) -> None:
         """Read to the end; then, unless more files follow, tell every partition that the import is over.
@@ -80,8 +109,16 @@ class Import:
         await self._take(lines.end())
         await self._flush()
         if is_last:
-            await self._delivery.end_import(source=self._source)
+            await self._end()
             self.progress.ended = True
+
+    async def _end(self) -> None:
+        before = self._resumption
+        if before is not None and before.done.ended:
+            return
+        await self._delivery.end_import(source=self._source)
+        if before is not None:
+            await before.ledger.write(before.name, line=self.progress.lines, ended=True)
 
     async def _take(self, lines: Iterable[bytes | None]) -> None:
         intake = Intake(self._source, self._clock.now_ms(), kind_default="track", historical=True)
@@ -92,6 +129,9 @@ class Import:
 
     def _judge(self, line: bytes | None, intake: Intake) -> None:
         self.progress.lines += 1
+        if self._resumption is not None and self._resumption.done.has(self.progress.lines):
+            self.progress.repeated += 1
+            return
         if self.progress.lines == 1 and line is not None:
             line = line.removeprefix(b"\xef\xbb\xbf")
         try:
@@ -99,6 +139,7 @@ class Import:
                 raise Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
             if line.strip():
                 self._pending.append(admit_item(line, intake))
+                self._pending_lines.append(self.progress.lines)
                 self._pending_bytes += len(line)
         except Rejected as error:
             self._refuse(error)
@@ -111,6 +152,23 @@ class Import:
 
     async def _flush(self) -> None:
         events, self._pending, self._pending_bytes = self._pending, [], 0
-        await self._delivery.deliver(events, source=self._source, traceparent=self._traceparent)
+        lines, self._pending_lines = self._pending_lines, []
+        records = entries(events, source=self._source, traceparent=self._traceparent)
+        if self._resumption is not None:
+            records = marked(records, self._resumption.name, lines)
+        await self._delivery.deliver_entries(records, source=self._source)
         self.progress.accepted += len(events)
         self.progress.acknowledged_line = self.progress.lines
+        await self._note()
+
+    async def _note(self) -> None:
+        """Now and then remember how far it is, so that going on has little to look through.
+
+        Only a file that was sent from its first line, or from a line that was noted, has nothing missing before.
+        """
+        before, line = self._resumption, self.progress.lines
+        if before is None or before.done.ended or line - self._noted_line < IMPORT_NOTE_LINES:
+            return
+        if self._first_line <= before.done.line + 1:
+            await before.ledger.write(before.name, line=line)
+            self._noted_line = line

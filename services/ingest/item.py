@@ -5,17 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from datetime import datetime
-from typing import Annotated
 
 import msgspec
 
 from services.ingest.limits import EVENT_BYTES_MAX
 from services.ingest.members import Members
 from services.ingest.refusal import Code, Rejected
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""RFC 3339 with an offset: a naive time is anybody's guess."""
 
 Identifier = str | int | None
 """Clients with numeric ids send them bare; they are read as their digits."""
@@ -31,10 +26,11 @@ class Item(msgspec.Struct, rename="camel", gc=False):
     user_id: Identifier = None
     anonymous_id: Identifier = None
     group_id: Identifier = None
+    previous_id: Identifier = None
     message_id: Identifier = None
-    timestamp: Moment | None = None
-    original_timestamp: Moment | None = None
-    sent_at: Moment | None = None
+    timestamp: str | None = None
+    original_timestamp: str | None = None
+    sent_at: str | None = None
     properties: Members = msgspec.UNSET
     traits: Members = msgspec.UNSET
     context: Members = msgspec.UNSET
@@ -72,12 +68,12 @@ def misfit(error: msgspec.ValidationError) -> Rejected:
     return Rejected(Code.INVALID_FIELD, match["what"], field=match["where"] or None)
 
 
-def derived_id(text: bytes, kind: str) -> str:
-    """The id of an item that has none: the same content gives the same id, in whatever order its keys stand."""
+def derived_id(text: bytes, kind: str, *, salt: str) -> str:
+    """The id of an item that has none: the same content and salt give the same id, in whatever order its keys stand."""
     content = {
         name: _canonical(bytes(part)) for name, part in _decode_members(text).items() if name not in _NOT_CONTENT
     }
-    content["type"] = kind
+    content |= {"type": kind, "\0salt": salt}
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

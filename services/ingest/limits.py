@@ -9,9 +9,11 @@ CONTEXT_BYTES_MAX = 8 * 1024  # an envelope's context is copied into each of its
 DEPTH_MAX = 32  # nesting of one event; msgspec itself gives up near 1,000
 MEMBERS_MAX = 1_000  # keys and list items of one event's properties, traits or context
 
+REJECTS_NOTED_MAX = 20  # of one request, for the operator: one bad batch must not push out everybody else's
 REFUSALS_SHOWN_MAX = 100  # of an import: enough to see what is wrong, whatever the size of the file
 IMPORT_APPEND_EVENTS_MAX = 1_000  # records of one append: larger gains nothing, smaller pays the log's round trip
 IMPORT_APPEND_BYTES_MAX = 1024 * 1024  # the same, for large lines
+IMPORT_NOTE_LINES = 20_000  # between two notes of how far an import is: what going on has to look through
 CHUNK_BYTES_MAX = 64 * 1024  # one step of decompression: what an import holds beside its pending records
 
 BODY_TIMEOUT_S = 30.0  # for a whole batch to arrive; a client slower than that holds memory others need
@@ -22,3 +24,7 @@ RETRY_AFTER_S = 2  # what a caller is told to wait when the log does not answer
 
 WAITING_BYTES_MAX = 64 * 1024 * 1024  # held at once by all requests: bodies and the records made of them
 WAITING_REQUESTS_MAX = 512  # at once, whatever their size
+
+LEFTOVER_BYTES_MAX = 8 * 1024 * 1024  # read and dropped after a refusal, so that the caller gets to read it
+LEFTOVER_TIMEOUT_S = 5.0  # the same in time; then the connection is closed
+PREFLIGHT_AGE_S = 86_400  # a day: what browsers may remember at most (Firefox)

@@ -7,11 +7,16 @@ import socket
 
 import structlog
 
-from services.ingest.api import Ingest, make_app
+from services.ingest.api import make_app
 from services.ingest.delivery import Delivery
+from services.ingest.desk import Ingest
+from services.ingest.doorman import Doorman
+from services.ingest.ledger import Ledger
 from services.ingest.room import Room
+from services.ingest.schemas import read_schemas
 from services.ingest.settings import IngestSettings
 from shared.clock import Clock, SystemClock
+from shared.collector import spare_the_collector
 from shared.http import bind, serve_http
 from shared.log import Log
 from shared.topics import Topics
@@ -37,14 +42,26 @@ async def serve(
     settings.require_keys()
     topics = Topics(settings.topic_prefix, settings.partitions)
     await until_available(lambda: log.ensure(topics.all()), stop, what="the log")
+    clock = clock or SystemClock()
+    doorman = Doorman(settings.write_keys, clock=clock, rate=settings.rate_events_s)
     ingest = Ingest(
-        keys=settings.write_keys,
+        doorman=doorman,
         delivery=Delivery(log, topics, timeout_s=settings.append_timeout_s),
+        ledger=Ledger(log, topics, timeout_s=settings.append_timeout_s),
         room=Room(bytes_max=settings.waiting_bytes, requests_max=settings.waiting_requests),
-        clock=clock or SystemClock(),
+        clock=clock,
         stop=stop,
+        schemas=read_schemas(settings.schemas) if settings.schemas else None,
+        schema_mode=settings.schema_mode,
+        origins=settings.cors_origins,
+        customer_attribute=settings.cloudevents_customer,
+        admin_token=settings.admin_token,
     )
     app = make_app(ingest, lambda: "draining" if stop.is_set() else None)
     listener = listener or bind(settings.host, settings.ingest_port)
     structlog.get_logger().info("ingest listens", address=listener.getsockname())
-    await serve_http(app, listener, stop)
+    spare_the_collector()
+    async with asyncio.TaskGroup() as tasks:
+        if settings.write_keys_file is not None:
+            tasks.create_task(doorman.watch(settings.write_keys_file, stop))
+        await serve_http(app, listener, stop)

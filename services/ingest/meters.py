@@ -16,13 +16,24 @@ append_seconds = Histogram(
 )
 
 
+_violations = Counter(
+    "stageline_ingest_schema_violations", "Events that break their schema, by write key and event.", ["source", "event"]
+)
+
+
+@lru_cache(maxsize=4096)  # write keys times schemas
+def violation_count(source: str, event: str) -> Counter:
+    """The counter of this write key's events of this name that break their schema."""
+    return _violations.labels(source, event)
+
+
 @lru_cache(maxsize=1024)  # routes times statuses: a few dozen
 def request_count(route: str, status: int) -> Counter:
     """The counter of requests of this route answered with this status."""
     return _requests.labels(route, str(status))
 
 
-@lru_cache(maxsize=1024)  # twice the number of write keys
+@lru_cache(maxsize=1024)  # four times the number of write keys
 def event_count(source: str, result: str) -> Counter:
-    """The counter of events of this write key with this result: `accepted` or `refused`."""
+    """The counter of events of this write key with this result: `accepted`, `refused`, `limited` or `unavailable`."""
     return _events.labels(source, result)

@@ -22,6 +22,9 @@ class Code(StrEnum):
     TOO_MANY_EVENTS = "too_many_events"
     BROKEN_BODY = "broken_body"
     UNKNOWN_KEY = "unknown_key"
+    RATE_LIMITED = "rate_limited"
+    SCHEMA = "schema"
+    IMPORT_RUNNING = "import_running"
     UNAVAILABLE = "unavailable"
 
 

@@ -20,6 +20,7 @@ from services.stager.portrait import portrait
 from services.stager.store import Store
 from shared.clock import Clock
 from shared.errors import Refused
+from shared.event import IDENTIFIER_BYTES_MAX
 from shared.log import Log
 from shared.topics import Topics
 
@@ -70,7 +71,9 @@ class CustomerRoutes:
         return Response(explain_json.encode(explanation), media_type=_JSON)
 
     async def _load(self, customer: str) -> Profile:
-        """The stored profile. A customer never heard of is 404."""
+        """The stored profile. A customer never heard of is 404, and so is an id that no customer can have."""
+        if "\0" in customer or len(customer.encode()) > IDENTIFIER_BYTES_MAX:
+            raise HTTPException(404, "no customer can have this id")
         partition = self._log.partition_of(self._topics.events, customer.encode())
         kept = (await self._store.load({partition: [customer]})).get(customer)
         if kept is None:

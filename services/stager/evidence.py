@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from services.stager.explanation import Evidence, Witness
 from services.stager.fold.calendars import period_of
 from services.stager.fold.dynamic import of_json, reach
 from services.stager.fold.moment import Moment
+from services.stager.fold.records import members_of
 from services.stager.fold.rules import TRACKED
 from services.stager.fold.touches import CompiledMetric
 from services.stager.language.definition import Between, Calendar, Metric, Within
@@ -22,7 +21,6 @@ from shared.event import Event
 
 WITNESSES_MAX: Final = 3  # as many as a reader looks at; the count says how many more there are
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _NUMERIC: Final = frozenset({"sum", "avg", "min", "max"})
 
 
@@ -64,12 +62,7 @@ def _newest(one: Folded) -> tuple[int, str]:
 
 
 def _traits(event: Event) -> dict[str, Any]:
-    return _members(event) if event.type == "identify" else {}
-
-
-def _members(event: Event) -> dict[str, Any]:
-    raw = event.traits if event.type in ("identify", "group") else event.properties
-    return {} if raw is msgspec.UNSET or raw == b"null" else _decode(raw)
+    return members_of(event) if event.type == "identify" else {}
 
 
 def _matches(metric: CompiledMetric, one: Folded) -> bool:
@@ -78,7 +71,7 @@ def _matches(metric: CompiledMetric, one: Folded) -> bool:
     names = definition.steps[-1] if definition.function == "sequence" else _all_names(definition)
     if not (event.type in TRACKED if names is None else event.name in names):
         return False
-    members = _members(event)
+    members = members_of(event)
     if metric.where is not None:
         moment = Moment()
         moment.properties = members

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from services.stager.api import make_app
-from services.stager.collector import spare_the_collector
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
@@ -17,6 +17,7 @@ from services.stager.store_postgres import StorePostgres
 from services.stager.store_sqlite import StoreSqlite
 from services.stager.worker import Worker
 from shared.clock import Clock
+from shared.collector import spare_the_collector
 from shared.database import make_engine
 from shared.errors import Refused
 from shared.http import bind, serve_http
@@ -32,9 +33,8 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
     """
     lifecycles = load_lifecycles(settings)
     topics = Topics(settings.topic_prefix, settings.partitions)
-    listener = bind(settings.host, settings.stager_port)
     rules = compile_rules(lifecycles)
-    async with _made_store(settings, clock) as store:
+    async with _listener(settings) as listener, _made_store(settings, clock) as store:
         worker = Worker(
             log=log, store=store, topics=topics, rules=rules,
             segments=frozenset(lifecycle.name for lifecycle in lifecycles if lifecycle.segment),
@@ -62,6 +62,13 @@ def load_lifecycles(settings: StagerSettings) -> Sequence[Lifecycle]:
     if not loaded.lifecycles:
         raise Refused(f"STAGELINE_LIFECYCLES: no lifecycle in {', '.join(map(str, settings.lifecycles))}")
     return loaded.lifecycles
+
+
+@asynccontextmanager
+async def _listener(settings: StagerSettings) -> AsyncGenerator[socket.socket, None]:
+    """Bound before anything is touched, and closed also when nothing was ever served on it."""
+    with bind(settings.host, settings.stager_port) as listener:
+        yield listener
 
 
 @asynccontextmanager

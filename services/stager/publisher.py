@@ -6,10 +6,10 @@ such repeats: a subscriber skips what is not above the last `seq` of the partiti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from services.stager.owned import Folded
-from services.stager.store import Store
+from services.stager.store import Claim, FenceLost, Store
 from shared.errors import Malformed
 from shared.log import Entry, Headers, Log
 from shared.topics import Topics
@@ -29,29 +29,41 @@ _LINGERED = ("ce_type", b"stageline.transition.lingered")
 class Publisher:
     """Writes the outbox of the partitions that this process owns."""
 
-    def __init__(self, log: Log, store: Store, topics: Topics) -> None:
+    def __init__(
+        self, log: Log, store: Store, topics: Topics, *, tail_records: int = TAIL_RECORDS, rows_max: int = CATCH_UP_ROWS
+    ) -> None:
         self._log = log
         self._store = store
         self._topics = topics
+        self._tail_records = tail_records
+        self._rows_max = rows_max
 
-    async def publish(self, folded: Sequence[Folded]) -> None:
-        """Write the transitions of saved batches and each moved customer's newest stage. Errors: Unavailable."""
+    async def publish(self, folded: Sequence[Folded], *, confirm: Callable[[], Awaitable[None]]) -> None:
+        """Write the transitions of saved batches and each moved customer's newest stage.
+
+        `confirm` is asked before each write and raises when they are no longer ours to write. Errors: Unavailable.
+        """
         transitions = [entry for part in folded for entry in _transition_entries(part)]
         if not transitions:
             return
         stages = [entry for part in folded for entry in _stage_entries(part.transitions, part.batch.partition)]
+        await confirm()
         await self._log.append(self._topics.transitions, transitions, timeout_s=APPEND_TIMEOUT_S)
         if stages:
+            await confirm()
             await self._log.append(self._topics.stages, stages, timeout_s=APPEND_TIMEOUT_S)
 
-    async def catch_up(self, partition: int, *, published_seq: int) -> int:
-        """Publish what a former owner committed and did not write; returns the last `seq` on the topic.
+    async def catch_up(self, partition: int, claim: Claim) -> None:
+        """Publish what a former owner committed and did not write, and remember it.
 
         `published_seq` is remembered after both topics were written. Above it, the topic's own tail says which
         transitions are there already; stages are written again, since the last one of a key is what counts.
+        Errors: Unavailable; FenceLost when somebody else has claimed the partition during a long catch-up.
         """
-        seq, tail_seq = published_seq, await self._tail_seq(partition)
-        while rows := await self._store.transitions_after(partition, seq=seq, limit=CATCH_UP_ROWS):
+        seq, tail_seq = claim.published_seq, await self._tail_seq(partition)
+        while rows := await self._store.transitions_after(partition, seq=seq, limit=self._rows_max):
+            if not await self._store.prove({partition: claim.epoch}):
+                raise FenceLost(frozenset({partition}))
             transitions = [decode(row.body) for row in rows]
             missing = [
                 _transition_entry(transition, row.body, partition, None)
@@ -64,13 +76,13 @@ class Publisher:
             if stages:
                 await self._log.append(self._topics.stages, stages, timeout_s=APPEND_TIMEOUT_S)
             seq = rows[-1].seq
-        return seq
+            await self._store.mark_published({partition: seq}, {partition: claim.epoch})
 
     async def _tail_seq(self, partition: int) -> int:
         end = (await self._log.ends(self._topics.transitions))[partition]
-        offset, seq = max(0, end - TAIL_RECORDS), 0
+        offset, seq = max(0, end - self._tail_records), 0
         while offset < end:
-            records = await self._log.fetch(self._topics.transitions, partition, offset, records_max=TAIL_RECORDS)
+            records = await self._log.fetch(self._topics.transitions, partition, offset, records_max=self._tail_records)
             if not records:
                 break
             seq = max(seq, *(_seq(record.value) for record in records))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.stager.language.file import files_of
 from services.stager.language.unseen import unseen_names
 from services.stager.simulate import read_lines
 from services.stager.simulate_command import BadLines, opened
 from shared.document import Fault
+from shared.document_reader import read_file
 
 
 def unseen_in_sample(files: list[Path], sample: Path) -> list[Fault]:
@@ -17,4 +19,5 @@ def unseen_in_sample(files: list[Path], sample: Path) -> list[Fault]:
     """
     with opened(str(sample)) as lines:
         seen = {line.event.name for line in read_lines(lines, BadLines(str(sample)))}
-    return unseen_names(files, seen)
+    documents = (document for path in files_of(files) for document in read_file(path)[0])
+    return unseen_names(documents, seen)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from services.stager.collector import spare_the_collector
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
 from services.stager.simulate import Simulation, simulate
 from services.stager.summary import Summary
+from shared.collector import spare_the_collector
 from shared.errors import Refused
 from shared.transition import Transition, encode
 

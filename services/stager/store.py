@@ -33,8 +33,9 @@ class Position:
     """Where a partition stands after a batch: all that the fold needs beside the profiles.
 
     `offset` is the next to read of `events`; `clock_ms` is K, the largest log time seen; `seq` the last one given out;
-    `import_ms` the largest `received_at` of the partition's historical records (None: none, or an `import_end` stands
-    after the last of them), see LANGUAGE.md 7.
+    `import_ms` the largest `received_at` of the partition's historical records (None: none yet), see LANGUAGE.md 7.
+    While an `import_end` stands after the last of them it is lowered by 2**61, far below zero, so that the largest is
+    not forgotten: a store keeps all 64 bits.
     """
 
     offset: int = 0

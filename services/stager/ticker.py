@@ -26,16 +26,17 @@ class Ticker:
 
     async def tick(self, partitions: Iterable[OwnedPartition], *, now_ms: int) -> None:
         """Append a tick wherever something is due. Errors: Unavailable (a tick too many does no harm)."""
-        due = [owned.number for owned in partitions if self._wants_tick(owned, now_ms)]
+        due = [owned.number for owned in partitions if self.wait_ms(owned, now_ms=now_ms) == 0]
         if not due:
             return
         entries = [Entry(key=None, value=tick(), partition=number) for number in due]
         offsets = await self._log.append(self._topic, entries, timeout_s=APPEND_TIMEOUT_S)
         self._last |= {number: (offset, now_ms) for number, offset in zip(due, offsets, strict=True)}
 
-    def _wants_tick(self, owned: OwnedPartition, now_ms: int) -> bool:
+    def wait_ms(self, owned: OwnedPartition, *, now_ms: int) -> int | None:
+        """How long until this partition wants a tick; None when nothing is due, or the last tick is still unread."""
         due_ms = owned.next_tick_ms()
-        if due_ms is None or due_ms > now_ms:
-            return False
         offset, sent_ms = self._last.get(owned.number, (-1, 0))
-        return owned.offset > offset and now_ms - sent_ms >= TICK_INTERVAL_MS
+        if due_ms is None or owned.offset <= offset:
+            return None
+        return max(0, max(due_ms, sent_ms + TICK_INTERVAL_MS) - now_ms)

@@ -11,6 +11,7 @@ app = FastAPI()
 
 
 @app.post("/v1/batch")
+@app.post("/v1/track")
 async def batch(request: Request) -> Response:
     """Read it all and thank for it."""
     await request.body()

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.stager.collector import spare_the_collector
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
+from shared.collector import spare_the_collector
 from shared.event import Event, decode
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
 

@@ -30,9 +30,15 @@ async def read_all(log: Log, topic: str, partition: int) -> list[Record]:
     return records
 
 
-def fold_again(rules: Rules, records: Sequence[Record]) -> list[Transition]:
-    """The transitions of one partition's records, ticks included: one record at a time, everybody in memory."""
-    partition, profiles, transitions = Partition(rules), dict[str, Profile](), []
+def fold_again(
+    rules: Rules, records: Sequence[Record], *, profiles: dict[str, Profile] | None = None
+) -> list[Transition]:
+    """The transitions of one partition's records, ticks included: one record at a time, everybody in memory.
+
+    `profiles` takes in what is known of each customer in the end.
+    """
+    profiles = {} if profiles is None else profiles
+    partition, transitions = Partition(rules), list[Transition]()
     for record in records:
         event = decode(record.value)
         if event.customer:

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from services.ingest.admit import Intake, admit
 from services.ingest.encode import entries, import_ends
+from services.ingest.ledger import Ledger, Note, import_id, marked
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
 from services.stager.owned import OwnedPartition
@@ -40,6 +41,7 @@ ITEMS = [
     {"type": "screen", "userId": "ada", "name": "Start"},
     {"type": "group", "userId": "ada", "groupId": "acme", "traits": {"seats": 3}},
 ]
+ALIAS = {"type": "alias", "userId": "ada", "previousId": "a-1", "messageId": "6"}
 LIFECYCLE = """
 lifecycle: shop
 metrics: {orders: {count: Order Completed}, last: {last: Order Completed}}
@@ -103,6 +105,20 @@ def test_what_ingest_writes_is_as_described(historical: bool) -> None:
         check("event", entry)
 
 
+def test_an_alias_is_as_described() -> None:
+    admission = admit([json.dumps(ALIAS).encode()], Intake("web", NOW_MS))
+    [entry] = entries(admission.events, source="web")
+    check("event", entry)
+
+
+async def test_what_an_import_with_a_key_writes_is_as_described() -> None:
+    log, name = MemoryLog(), import_id("web", "history")
+    await Ledger(log, Topics("stageline", 3), timeout_s=1).write(name, line=5)
+    check("note", log.entries[0])
+    [entry, *_] = marked(ingested(historical=True), name, range(1, len(ITEMS) + 1))
+    check("event", entry)
+
+
 def test_the_end_of_an_import_and_a_tick_are_as_described() -> None:
     for entry in import_ends(source="web", partitions=2):
         check("importEnd", entry)
@@ -129,7 +145,7 @@ def test_a_record_with_a_member_too_many_is_not_as_described() -> None:
     ("name", "kind"),
     [
         ("Event", Event), ("Transition", Transition), ("Stage", StageValue), ("EventCause", EventCause),
-        ("TimeCause", TimeCause),
+        ("TimeCause", TimeCause), ("Note", Note),
     ],
 )  # fmt: skip
 def test_every_field_of_a_record_is_described(name: str, kind: type[msgspec.Struct]) -> None:

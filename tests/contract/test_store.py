@@ -34,6 +34,14 @@ async def test_every_claim_raises_the_epoch_and_keeps_the_position(store: Store)
     assert await store.claim([0]) == {0: Claim(position, first.epoch + 1, 0)}
 
 
+@pytest.mark.parametrize("import_ms", [1_800_000_000_000, 1_800_000_000_000 - 2**61, 0, None])
+async def test_the_time_of_an_import_is_kept_whether_it_runs_or_is_closed(store: Store, import_ms: int | None) -> None:
+    claim = (await store.claim([0]))[0]
+    await store.save([PartitionBatch(0, claim.epoch, 0, Position(offset=1, import_ms=import_ms))])
+
+    assert (await store.claim([0]))[0].position.import_ms == import_ms
+
+
 async def test_claiming_nothing_is_fine(store: Store) -> None:
     assert await store.claim([]) == {}
 

@@ -10,13 +10,15 @@ from shared.log import Entry, Reader, Record, Topic
 
 
 class MemoryLog:
-    """Partitions are lists of entries. While `silent`, appends get no answer; with `failure`, they raise it."""
+    """Partitions are lists of entries. While `silent`, appends get no answer; with `failure`, they raise it,
+    `failures_left` times when that is set."""
 
     def __init__(self, partitions: int = 3) -> None:
         self.partitions: list[list[Entry]] = [[] for _ in range(partitions)]
         self.calls: list[int] = []
         self.silent = False
         self.failure: Exception | None = None
+        self.failures_left: int | None = None
         self.asked = asyncio.Event()
 
     @property
@@ -33,7 +35,8 @@ class MemoryLog:
         self.asked.set()
         if self.silent:
             await asyncio.Event().wait()
-        if self.failure:
+        if self.failure and self.failures_left != 0:
+            self.failures_left = None if self.failures_left is None else self.failures_left - 1
             raise self.failure
         self.calls.append(len(entries))
         offsets = []

@@ -55,6 +55,13 @@ def rows(page: Path) -> dict[str, list[str]]:
     return found
 
 
+def commands() -> set[str]:
+    """The names of the program's commands."""
+    program = importlib.import_module("services.main").app
+    named = {command.name or command.callback.__name__ for command in program.registered_commands if command.callback}
+    return named | {group.name for group in program.registered_groups}
+
+
 def modules() -> Iterator[ModuleType]:
     """Every module of the program, imported."""
     for room in ("services", "shared"):

@@ -11,9 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from services.ingest.api import Ingest, make_app
+from services.ingest.api import make_app
 from services.ingest.delivery import Delivery
+from services.ingest.desk import Ingest
+from services.ingest.doorman import Doorman
 from services.ingest.keys import parse_write_keys
+from services.ingest.ledger import Ledger
 from services.ingest.room import Room
 from shared.clock import ManualClock
 from shared.errors import Unavailable
@@ -25,13 +28,22 @@ NOW_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 AUTH = ("shop-key", "")
 
 
-def make_client(log: MemoryLog, *, bytes_max: int = 32 * 1024 * 1024, requests_max: int = 8) -> httpx.AsyncClient:
+KEYS = "shop:shop-key,app:app-key,slow:slow-key rate=10"
+
+
+def make_client(
+    log: MemoryLog, *, bytes_max: int = 32 * 1024 * 1024, requests_max: int = 8, **beside: Any
+) -> httpx.AsyncClient:
+    clock = beside.pop("clock", None) or ManualClock(NOW_MS)
+    topics = Topics("t", len(log.partitions))
     ingest = Ingest(
-        keys=parse_write_keys("shop:shop-key,app:app-key"),
-        delivery=Delivery(log, Topics("t", len(log.partitions)), timeout_s=0.05),
+        doorman=Doorman(parse_write_keys(KEYS), clock=clock),
+        delivery=Delivery(log, topics, timeout_s=0.05),
+        ledger=Ledger(log, topics, timeout_s=0.05),
         room=Room(bytes_max=bytes_max, requests_max=requests_max),
-        clock=ManualClock(NOW_MS),
+        clock=clock,
         stop=asyncio.Event(),
+        **beside,
     )
     transport = httpx.ASGITransport(make_app(ingest, lambda: None))
     return httpx.AsyncClient(transport=transport, base_url="http://ingest", auth=AUTH)
@@ -228,7 +240,8 @@ async def test_beyond_the_bound_of_waiting_bytes_the_answer_is_503(log: MemoryLo
 async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
 
-    assert set(paths) == {f"/v1/{name}" for name in ["track", "page", "screen", "identify", "group", "batch", "import"]}
+    kinds = ["track", "page", "screen", "identify", "group", "alias", "batch", "import", *"tpsigab"]
+    assert set(paths) == {f"/v1/{name}" for name in kinds} | {"/beacon/v1/batch", "/events", "/rejects"}
 
 
 async def test_accepted_events_are_counted_by_source(client: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -34,8 +35,10 @@ async def log(tmp_path: Path) -> AsyncIterator[EmbeddedLog]:
 
 
 @asynccontextmanager
-async def serving(log: Log) -> AsyncIterator[tuple[httpx.AsyncClient, asyncio.Event]]:
-    settings = IngestSettings(write_keys=parse_write_keys("shop:shop-key"), partitions=3)
+async def serving(
+    log: Log, *, keys: str = "shop:shop-key", **options: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, asyncio.Event]]:
+    settings = IngestSettings(write_keys=parse_write_keys(keys), partitions=3, **options)
     listener, stop = bind("127.0.0.1", 0), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(settings, stop, log=log, listener=listener))

@@ -17,7 +17,7 @@ from shared.event import Event
 _OCCURRED_MIN_MS: Final = -62_100_000_000_000
 _OCCURRED_MAX_MS: Final = 253_300_000_000_000
 
-_decode_members = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_members = msgspec.json.Decoder(dict[str, Any] | None).decode
 NO_MEMBERS: Final[dict[str, Any]] = {}  # never written to
 
 
@@ -41,9 +41,9 @@ def members_of(event: Event) -> dict[str, Any]:
 
 
 def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
-    if raw is msgspec.UNSET or raw == b"null":
+    if raw is msgspec.UNSET:
         return NO_MEMBERS
     try:
-        return _decode_members(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _decode_members(raw) or NO_MEMBERS  # null is none, also with a space before it
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{field} is no JSON object: {error}") from error

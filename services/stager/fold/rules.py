@@ -73,7 +73,8 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
         if one.name == other.name:
             raise Refused(f"two lifecycles or segments are named {one.name}")
     meanings = _meanings(ordered)
-    metrics = tuple(_compile_metric(meaning, mark, ordered) for mark, meaning in sorted(meanings.items()))
+    readers = _readers(ordered)
+    metrics = tuple(_compile_metric(meaning, mark, readers.get(mark, 0)) for mark, meaning in sorted(meanings.items()))
     index_of = {metric.fingerprint: index for index, metric in enumerate(metrics)}
     packing = tuple((metric.fingerprint.to_bytes(MARK_BYTES), metric.pack) for metric in metrics)
     compiled = tuple(
@@ -127,12 +128,19 @@ def _meanings(lifecycles: Iterable[Lifecycle]) -> dict[int, Metric]:
     return found
 
 
-def _compile_metric(meaning: Metric, mark: int, lifecycles: Sequence[Lifecycle]) -> CompiledMetric:
-    readers = 0
+def _readers(lifecycles: Sequence[Lifecycle]) -> dict[int, int]:
+    """For each metric, by fingerprint, the bits of the lifecycles whose conditions read it."""
+    readers: dict[int, int] = {}
     for index, lifecycle in enumerate(lifecycles):
-        names = {metric.name for metric in lifecycle.metrics if _meaning(metric) == meaning}
-        if any(node.name in names for node in _nodes(lifecycle.stages) if isinstance(node, MetricValue)):
-            readers |= 1 << index
+        named = {node.name for node in _nodes(lifecycle.stages) if isinstance(node, MetricValue)}
+        for metric in lifecycle.metrics:
+            if metric.name in named:
+                mark = fingerprint(_meaning(metric))
+                readers[mark] = readers.get(mark, 0) | 1 << index
+    return readers
+
+
+def _compile_metric(meaning: Metric, mark: int, readers: int) -> CompiledMetric:
     where = None if meaning.where is None else Compiler({}).condition(meaning.where).holds
     family = make_family(meaning)
     pack, unpack = (None, None) if isinstance(family, Timeless) else (family.pack, family.unpack)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Set
 
 from services.stager.language.fields import items_of
-from services.stager.language.file import files_of, is_story
+from services.stager.language.file import is_story
 from services.stager.language.metric import event_nodes
 from shared.document import Fault, Faults, Mapping, Node, Scalar, nearest
-from shared.document_reader import read_file
 
 
-def unseen_names(paths: list[Path], seen: Set[str]) -> list[Fault]:
-    """A warning for each event name in the metrics of these files that is not among the `seen`, in order of place."""
+def unseen_names(documents: Iterable[Node], seen: Set[str]) -> list[Fault]:
+    """A warning for each event name in the metrics of these documents that is not `seen`, in order of place."""
     faults = Faults()
-    for path in files_of(paths):
-        for document in read_file(path)[0]:
-            for node in _names(document):
-                if node.value not in seen and node.value != "*":
-                    message = f"no event of the sample is named `{node.value}`"
-                    faults.add(node, message, suggestion=nearest(node.value, seen), severity="warning")
+    for document in documents:
+        for node in _names(document):
+            if node.value not in seen and node.value != "*":
+                message = f"no event of the sample is named `{node.value}`"
+                faults.add(node, message, suggestion=nearest(node.value, seen), severity="warning")
     return faults.in_order()
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 
 import pytest
 
-from services.ingest.keys import basic_user, parse_write_keys
+from services.ingest.keys import WriteKeys, basic_user, bearer_token, parse_write_keys
 from services.ingest.settings import IngestSettings
 from shared.errors import Refused
 from shared.settings import read_settings
 
 
+def source_of(keys: WriteKeys, key: str) -> str | None:
+    found = keys.find(key)
+    return found.source if found else None
+
+
 def test_a_key_is_known_by_its_name() -> None:
     keys = parse_write_keys("shop:secret-1, app:secret-2,")
 
-    assert [keys.source_of(key) for key in ("secret-1", "secret-2", "secret", "shop", "")] == [
+    assert [source_of(keys, key) for key in ("secret-1", "secret-2", "secret", "shop", "")] == [
         "shop", "app", None, None, None,
     ]  # fmt: skip
 
@@ -23,26 +29,53 @@ def test_a_key_is_known_by_its_name() -> None:
 def test_a_secret_file_may_have_a_key_a_line() -> None:
     keys = parse_write_keys("shop:secret-1\napp:secret-2\n")
 
-    assert [keys.source_of("secret-1"), keys.source_of("secret-2")] == ["shop", "app"]
+    assert [source_of(keys, "secret-1"), source_of(keys, "secret-2")] == ["shop", "app"]
 
 
 def test_one_name_may_have_two_keys() -> None:
     keys = parse_write_keys("shop:old,shop:new")
 
-    assert keys.source_of("old") == keys.source_of("new") == "shop"
+    assert source_of(keys, "old") == source_of(keys, "new") == "shop"
 
 
 def test_a_bare_key_is_named_after_its_digest_and_not_itself() -> None:
-    name = parse_write_keys("secret").source_of("secret")
+    name = source_of(parse_write_keys("secret"), "secret")
 
     assert name is not None
     assert name.startswith("key-")
     assert "secret" not in name
 
 
+def test_a_hash_may_stand_for_a_key() -> None:
+    keys = parse_write_keys(f"shop:sha256={hashlib.sha256(b'secret').hexdigest()}")
+
+    assert source_of(keys, "secret") == "shop"
+
+
+def test_a_key_may_have_a_rate_of_its_own() -> None:
+    keys = parse_write_keys("# who may send\nshop:secret rate=500\napp:other")
+
+    assert [key.rate for key in (keys.find("secret"), keys.find("other")) if key] == [500, None]
+
+
+@pytest.mark.parametrize(("header", "token"), [("Bearer abc", "abc"), ("Basic abc", None), (None, None)])
+def test_a_bearer_token_is_read(header: str | None, token: str | None) -> None:
+    assert bearer_token(header) == token
+
+
 @pytest.mark.parametrize(
     "text",
-    ["shop:", ":secret-x", "a b:secret-x", "shop:secret-x:y", "shop:secret x", "secret-x,app:secret-x", "sécret-x"],
+    [
+        "shop:",
+        ":secret-x",
+        "a b:secret-x",
+        "shop:secret-x:y",
+        "shop:secret x",
+        "secret-x,app:secret-x",
+        "sécret-x",
+        "a:x rate=0",
+        "a:x rate=fast",
+    ],
 )
 def test_a_wrong_setting_is_refused_by_name_without_showing_a_key(text: str) -> None:
     with pytest.raises(Refused, match="STAGELINE_WRITE_KEYS: entry") as caught:
@@ -72,7 +105,7 @@ def test_the_environment_names_the_keys(monkeypatch: pytest.MonkeyPatch) -> None
 
     settings = read_settings(IngestSettings)
 
-    assert settings.write_keys.source_of("secret") == "shop"
+    assert source_of(settings.write_keys, "secret") == "shop"
     assert "secret" not in repr(settings)
 
 

@@ -116,6 +116,8 @@ async def test_the_explanation_can_be_read_as_text(client: httpx.AsyncClient) ->
     [
         ("/customers/bob", 404),
         ("/customers/bob/explain", 404),
+        ("/customers/a%00b", 404),
+        (f"/customers/{'x' * 600}", 404),
         ("/customers/ann/explain?at=2025-01-01", 400),
         ("/customers/ann/explain?at=soon", 400),
         ("/customers/ann/explain?format=xml", 422),

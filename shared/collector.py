@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector, told to leave a fold in peace: profiles are many, live long and form no cycles."""
+"""Python's cyclic garbage collector, told to leave hot paths in peace: what they make is much, and forms no cycles."""
 
 from __future__ import annotations
 

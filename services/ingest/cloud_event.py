@@ -1,0 +1,121 @@
+"""CloudEvents 1.0 over HTTP become items: binary, structured and batched.
+
+Pure. `type` is the event's name, `data` its properties, `subject` (or a configured attribute) the customer; `source`
+and `id` together identify it. Source: CloudEvents 1.0.2, HTTP protocol binding 3.1 to 3.3; JSON format.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+import msgspec
+
+from services.ingest.item import Item, misfit
+from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
+from services.ingest.refusal import Code, Rejected
+from shared.event import IDENTIFIER_BYTES_MAX
+
+_BATCH_TYPE = "application/cloudevents-batch"
+_STRUCTURED_TYPE = "application/cloudevents"
+_HEADER_PREFIX = "ce-"
+
+_decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_value = msgspec.json.Decoder(str | int | bool | None).decode
+
+
+def is_batch(content_type: str) -> bool:
+    """Whether the body is a list of events."""
+    return content_type.strip().lower().startswith(_BATCH_TYPE)
+
+
+def is_structured(content_type: str) -> bool:
+    """Whether the body is one event with its attributes."""
+    return content_type.strip().lower().startswith(_STRUCTURED_TYPE) and not is_batch(content_type)
+
+
+def read_list(body: bytes) -> list[bytes]:
+    """The events of a batch, each as its bytes. Errors: Rejected."""
+    try:
+        events = [bytes(part) for part in _decode_batch(body)]
+    except msgspec.ValidationError as error:
+        raise misfit(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(Code.NOT_JSON, f"the body is not JSON: {error}") from error
+    if len(events) > BATCH_EVENTS_MAX:
+        raise Rejected(Code.TOO_MANY_EVENTS, f"{len(events)} events, more than {BATCH_EVENTS_MAX}")
+    return events
+
+
+def read_structured(text: bytes, *, customer: str) -> Item:
+    """The item of an event in JSON format. Errors: Rejected, naming the attribute."""
+    if len(text) > EVENT_BYTES_MAX:
+        raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(text)} bytes, more than {EVENT_BYTES_MAX}")
+    try:
+        text.decode()
+        members = _decode_members(text)
+    except msgspec.ValidationError as error:
+        raise misfit(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(Code.NOT_JSON, f"not JSON: {error}") from error
+    data = members.pop("data", msgspec.UNSET)
+    encoded = members.pop("data_base64", None)
+    attributes = {name: _attribute(name, raw) for name, raw in members.items()}
+    if encoded is not None:
+        data = msgspec.Raw(_unpacked(str(_attribute("data_base64", encoded))))
+    return _item(attributes, data, customer=customer)
+
+
+def read_binary(headers: Mapping[str, str], body: bytes, *, customer: str) -> Item:
+    """The item of an event whose attributes are headers, percent-encoded. Errors: Rejected, naming the attribute."""
+    attributes: dict[str, str | None] = {
+        name[len(_HEADER_PREFIX) :].lower(): unquote(text)
+        for name, text in headers.items()
+        if name.lower().startswith(_HEADER_PREFIX)
+    }
+    return _item(attributes, msgspec.Raw(_json_object(body)) if body.strip() else msgspec.UNSET, customer=customer)
+
+
+def _json_object(body: bytes) -> bytes:
+    if len(body) > EVENT_BYTES_MAX:
+        raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(body)} bytes, more than {EVENT_BYTES_MAX}")
+    try:
+        body.decode()
+        _decode_members(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(Code.INVALID_FIELD, f"data must be a JSON object: {error}", field="data") from error
+    return body.strip()
+
+
+def _unpacked(text: str) -> bytes:
+    try:
+        return _json_object(base64.b64decode(text, validate=True))
+    except binascii.Error as error:
+        raise Rejected(Code.INVALID_FIELD, f"data_base64: {error}", field="data_base64") from error
+
+
+def _attribute(name: str, raw: msgspec.Raw) -> str | None:
+    try:
+        value = _decode_value(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Rejected(Code.INVALID_FIELD, f"{name} must be text", field=name) from error
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _item(attributes: Mapping[str, str | None], data: msgspec.Raw | msgspec.UnsetType, *, customer: str) -> Item:
+    for name in ("specversion", "id", "source", "type", customer):
+        if not attributes.get(name):
+            raise Rejected(Code.MISSING_FIELD, f"{name} is missing", field=name)
+    if attributes["specversion"] != "1.0":
+        raise Rejected(Code.INVALID_FIELD, "specversion must be 1.0", field="specversion")
+    identity = f"{attributes['source']}/{attributes['id']}"
+    if len(identity.encode()) > IDENTIFIER_BYTES_MAX or "\0" in identity:
+        identity = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
+    return Item(
+        type="track", event=attributes["type"], user_id=attributes[customer], message_id=identity,
+        timestamp=attributes.get("time"), properties=data,
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""Every example of docs/sending-events.md does what the page says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from services.ingest.refusal import Code
+from services.ingest.settings import IngestSettings
+from shared.event import decode
+from shared.settings import PREFIX, Settings
+from tests.fakes.log_memory import MemoryLog
+from tests.integration.test_ingest_serve import serving
+from tests.servers.node import SOURCE
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "sending-events.md"
+TIMEOUT_S = 60
+
+_EXAMPLE = re.compile(r"^```(sh|python|js|js browser)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLES = [(kind, text) for kind, text in _EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))]
+
+
+def _name(number: int) -> str:
+    return f"{EXAMPLES[number][0].replace(' ', '-')}-{number}"
+
+
+class _ReadableLog(MemoryLog):
+    """Also lets the importer look for what it has written."""
+
+    async def fetch(self, topic: str, partition: int, offset: int, *, records_max: int) -> list[object]:  # type: ignore[override]
+        return []
+
+
+def _run(kind: str, text: str, folder: Path, address: str, node: Path | None) -> subprocess.CompletedProcess[str]:
+    text = text.replace("http://localhost:8080", address).replace("YOUR_WRITE_KEY", "shop-key")
+    if kind == "sh":
+        text = text.replace("stageline ", f"{sys.executable} -m services.main ")
+        command = ["bash", "-euo", "pipefail", "-c", text]
+    elif kind == "python":
+        command = [sys.executable, "-c", text]
+    else:
+        assert node is not None
+        bare = address.removeprefix("http://")
+        page = "import './page.mjs'\n" if kind == "js browser" else ""
+        text = text.replace("localhost:8080", bare) + "\nsetTimeout(() => process.exit(0), 300)\n"
+        if page:  # the SDK looks for its page when it is loaded
+            text = re.sub(r"^import (.*) from (.*)$", r"const \1 = await import(\2)", text, flags=re.MULTILINE)
+            shutil.copy(SOURCE / "page.mjs", node / "page.mjs")
+        (node / "example.mjs").write_text(page + text)
+        command, folder = ["node", "example.mjs"], node
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=_name)
+async def test_an_example_sends_its_event(number: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    kind, text = EXAMPLES[number]
+    node = request.getfixturevalue("node_sdks") if kind.startswith("js") else None
+    log = _ReadableLog()
+
+    async with serving(log) as (client, _):
+        address = str(client.base_url).rstrip("/")
+        done = await asyncio.to_thread(_run, kind, text, tmp_path, address, node)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = [decode(entry.value) for entry in log.entries if entry.key and entry.headers]
+    names = Counter(event.name for event in events)
+    assert names in (
+        Counter({"Order Completed": 1}), Counter({"$identify": 1}), Counter({"Cart Viewed": 1, "$page": 1}),
+    ), done.stdout + done.stderr  # fmt: skip
+
+
+def test_the_page_has_an_example_of_each_kind() -> None:
+    assert Counter(kind for kind, _ in EXAMPLES) == Counter({"sh": 6, "python": 2, "js": 3, "js browser": 1})
+
+
+def test_the_page_names_every_code() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+
+    assert [code for code in Code if f"`{code}`" not in text] == []
+
+
+def test_the_page_names_every_setting_of_ingest() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    own = set(IngestSettings.model_fields) - set(Settings.model_fields) - {"ingest_port"}
+
+    assert [name for name in sorted(own) if f"`{PREFIX}{name.upper()}`" not in text] == []

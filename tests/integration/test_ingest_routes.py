@@ -1,0 +1,198 @@
+"""Ingest's routes as Segment's and RudderStack's SDKs use them: short forms, keys in every place, browsers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.clock import ManualClock
+from shared.event import Event, decode
+from tests.fakes.log_memory import MemoryLog
+from tests.integration.test_ingest_api import NOW_MS, make_client, track
+
+PAGE = "https://shop.example"
+
+
+def events(log: MemoryLog) -> list[Event]:
+    return [decode(entry.value) for entry in log.entries]
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    return MemoryLog()
+
+
+@pytest.fixture
+async def client(log: MemoryLog) -> AsyncIterator[httpx.AsyncClient]:
+    async with make_client(log) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("t", "Order Completed"), ("p", "$page"), ("s", "$screen"), ("i", "$identify"), ("g", "$group"), ("a", "$alias")],
+)
+async def test_short_forms_are_the_long_ones(client: httpx.AsyncClient, log: MemoryLog, path: str, name: str) -> None:
+    item = {"event": "Order Completed", "userId": "u1", "groupId": "g1", "previousId": "a1", "messageId": "m1"}
+
+    response = await client.post(f"/v1/{path}", json=item)
+
+    assert response.status_code == 200
+    assert [event.name for event in events(log)] == [name]
+
+
+async def test_an_alias_names_the_customer_and_who_it_was_before(client: httpx.AsyncClient, log: MemoryLog) -> None:
+    await client.post("/v1/alias", json={"userId": "u1", "previousId": "a1", "messageId": "m1"})
+
+    [event] = events(log)
+    assert (event.type, event.customer, event.anonymous_id) == ("alias", "u1", "a1")
+
+
+@pytest.mark.parametrize("item", [{"userId": "u1"}, {"previousId": "a1"}, {"userId": "u1", "previousId": "u1"}])
+async def test_an_alias_needs_two_customers(client: httpx.AsyncClient, item: dict[str, str]) -> None:
+    assert (await client.post("/v1/alias", json=item)).status_code == 400
+
+
+async def test_a_beacon_has_its_key_in_the_query_and_is_plain_text(client: httpx.AsyncClient, log: MemoryLog) -> None:
+    client.auth = None
+
+    response = await client.post(
+        "/beacon/v1/batch?writeKey=shop-key",
+        content=json.dumps({"batch": [track()]}),
+        headers={"content-type": "text/plain"},
+    )
+
+    assert response.status_code == 200
+    assert [event.source for event in events(log)] == ["shop"]
+
+
+def basic(key: str) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "in_body", "in_query", "source"),
+    [
+        (basic("shop-key"), "app-key", "app-key", "shop"),
+        ({}, "shop-key", "app-key", "shop"),
+        ({}, None, "shop-key", "shop"),
+        ({"authorization": "Bearer token"}, "shop-key", None, "shop"),
+        ({"authorization": "Bearer shop-key"}, None, None, "shop"),
+        (basic(""), "shop-key", None, "shop"),
+    ],
+)
+async def test_the_key_is_looked_for_in_the_order_that_sdks_mean(
+    client: httpx.AsyncClient, log: MemoryLog, headers: dict[str, str], in_body: Any, in_query: Any, source: str
+) -> None:
+    client.auth = None
+    body = {"batch": [track()]} | ({"writeKey": in_body} if in_body else {})
+
+    response = await client.post(
+        "/v1/batch", json=body, headers=headers, params={"writeKey": in_query} if in_query else {}
+    )
+
+    assert response.status_code == 200
+    assert events(log)[0].source == source
+
+
+async def test_the_same_call_without_id_and_time_counts_each_time(client: httpx.AsyncClient, log: MemoryLog) -> None:
+    for _ in range(2):
+        await client.post("/v1/track", json=track(messageId=None))
+
+    first, second = events(log)
+    assert first.id != second.id
+
+
+async def test_the_same_call_with_a_time_counts_once(client: httpx.AsyncClient, log: MemoryLog) -> None:
+    for _ in range(2):
+        await client.post("/v1/track", json=track(messageId=None, timestamp="2025-12-31T00:00:00Z"))
+
+    first, second = events(log)
+    assert first.id == second.id
+
+
+async def test_a_preflight_gets_what_it_asks_for(client: httpx.AsyncClient) -> None:
+    asked = "authorization,content-type,anonymousid,sentat"
+
+    response = await client.options(
+        "/v1/t",
+        headers={"origin": PAGE, "access-control-request-method": "POST", "access-control-request-headers": asked},
+    )
+
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == PAGE
+    assert response.headers["access-control-allow-headers"] == asked
+    assert "POST" in response.headers["access-control-allow-methods"]
+
+
+async def test_a_page_may_read_its_answer_also_a_refusal(client: httpx.AsyncClient) -> None:
+    good = await client.post("/v1/t", json=track(), headers={"origin": PAGE})
+    bad = await client.post("/v1/t", json={}, headers={"origin": PAGE})
+    plain = await client.post("/v1/t", json=track())
+
+    assert [answer.headers.get("access-control-allow-origin") for answer in (good, bad, plain)] == [PAGE, PAGE, None]
+
+
+async def test_origins_can_be_limited(log: MemoryLog) -> None:
+    async with make_client(log, origins=("https://other.example",)) as client:
+        response = await client.post("/v1/t", json=track(), headers={"origin": PAGE})
+
+    assert "access-control-allow-origin" not in response.headers
+
+
+async def test_a_key_over_its_rate_gets_429_until_the_time_it_was_told(log: MemoryLog) -> None:
+    clock = ManualClock(NOW_MS)
+    async with make_client(log, clock=clock) as client:
+        client.auth = ("slow-key", "")
+        batch = {"batch": [track(messageId=str(number)) for number in range(40)]}
+        answers = [await client.post("/v1/batch", json=batch) for _ in range(2)]
+        wait_s = int(answers[1].headers["retry-after"])
+        clock.advance(wait_s * 1000)
+        answers.append(await client.post("/v1/track", json=track()))
+
+    assert [answer.status_code for answer in answers] == [200, 429, 200]
+    assert answers[1].json()["code"] == "rate_limited"
+    assert wait_s == 3
+
+
+async def test_one_keys_rate_is_nobody_elses(log: MemoryLog) -> None:
+    async with make_client(log) as client:
+        slow = {"writeKey": "slow-key", "batch": [track()] * 40}
+        client.auth = None
+        statuses = [(await client.post("/v1/batch", json=slow)).status_code for _ in range(2)]
+        other = await client.post("/v1/batch", json={"writeKey": "app-key", "batch": [track()]})
+
+    assert (statuses, other.status_code) == ([200, 429], 200)
+
+
+async def test_the_operator_sees_what_was_refused_and_why(log: MemoryLog) -> None:
+    async with make_client(log, admin_token="secret") as client:
+        await client.post("/v1/batch", json={"batch": [track(), track(userId=None, event="Odd One")]})
+        await client.post("/v1/track", content=b"nonsense")
+        client.auth = None
+        answer = await client.get("/rejects", headers={"authorization": "Bearer secret"})
+
+    whole, item = answer.json()["rejects"]
+    assert (whole["code"], whole["excerpt"], whole["source"]) == ("not_json", "nonsense", "shop")
+    assert (item["code"], item["field"], item["route"]) == ("missing_field", "userId", "/v1/batch")
+    assert "Odd One" in item["excerpt"]
+
+
+async def test_rejects_are_for_the_operator_alone(log: MemoryLog) -> None:
+    async with make_client(log, admin_token="secret") as client:
+        assert (await client.get("/rejects")).status_code == 401
+
+
+async def test_results_are_counted_by_source(log: MemoryLog) -> None:
+    async with make_client(log) as client:
+        await client.post(
+            "/v1/batch", json={"writeKey": "app-key", "batch": [track(userId=None)]}, auth=("app-key", "")
+        )
+        metrics = (await client.get("/metrics")).text
+
+    assert 'stageline_ingest_events_total{result="refused",source="app"}' in metrics

@@ -1,0 +1,37 @@
+"""Schemas at work: off, warn and reject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.ingest.schemas import Mode, read_schemas
+from tests.fakes.log_memory import MemoryLog
+from tests.integration.test_ingest_api import make_client, track
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "Order Completed.json").write_text('{"required": ["revenue"]}')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept", "shown", "rejected"),
+    [(Mode.OFF, 2, 0, 0), (Mode.WARN, 2, 1, 0), (Mode.REJECT, 1, 1, 1)],
+)
+async def test_a_violation_leads_to_what_the_mode_says(
+    folder: Path, mode: Mode, kept: int, shown: int, rejected: int
+) -> None:
+    log = MemoryLog()
+    async with make_client(log, schemas=read_schemas(folder), schema_mode=mode, admin_token="secret") as client:
+        answer = await client.post("/v1/batch", json={"batch": [track(), track(properties={"revenue": 1})]})
+        client.auth = None
+        rejects = (await client.get("/rejects", headers={"authorization": "Bearer secret"})).json()["rejects"]
+        metrics = (await client.get("/metrics")).text
+
+    assert (answer.status_code, len(log.entries), len(rejects)) == (200, kept, shown)
+    assert len(answer.json().get("rejected", [])) == rejected
+    if mode is not Mode.OFF:
+        assert 'stageline_ingest_schema_violations_total{event="Order Completed",source="shop"}' in metrics

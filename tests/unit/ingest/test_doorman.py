@@ -1,0 +1,87 @@
+"""Keys that are replaced while the service runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from services.ingest import doorman
+from services.ingest.doorman import Doorman, OverRate
+from services.ingest.keys import parse_write_keys
+from services.ingest.refusal import Rejected
+from shared.clock import ManualClock
+
+TIMEOUT_S = 5
+
+
+async def until_known(door: Doorman, key: str) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while True:
+            try:
+                door.find(key)
+            except Rejected:
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+
+async def test_a_changed_file_of_keys_counts_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorman, "LOOK_AGAIN_S", 0.01)
+    path, stop = tmp_path / "keys", asyncio.Event()
+    path.write_text("shop:old")
+    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(door.watch(path, stop))
+        await asyncio.sleep(0)
+        path.write_text("shop:bad key\n")
+        path.write_text("shop:old\nshop:new\n")
+        await until_known(door, "new")
+        path.write_text("shop:newest\n")
+        await until_known(door, "newest")
+        stop.set()
+
+    with pytest.raises(Rejected):
+        door.find("old")
+
+
+async def test_a_file_with_a_fault_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorman, "LOOK_AGAIN_S", 0.01)
+    path, stop = tmp_path / "keys", asyncio.Event()
+    path.write_text("shop:old")
+    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(door.watch(path, stop))
+        await asyncio.sleep(0)
+        path.write_text("shop: : :")
+        await asyncio.sleep(0.1)
+        stop.set()
+
+    assert door.find("old").source == "shop"
+
+
+def test_what_a_key_has_used_is_kept_when_keys_are_replaced() -> None:
+    door = Doorman(parse_write_keys("shop:secret rate=1"), clock=ManualClock())
+    key = door.find("secret")
+    door.charge(key, 100)
+
+    door.replace(parse_write_keys("shop:secret rate=1,app:other"))
+
+    with pytest.raises(OverRate) as caught:
+        door.charge(key, 1)
+    assert caught.value.retry_after_s == 99
+
+
+def test_a_rate_of_the_setting_is_for_keys_without_their_own() -> None:
+    clock = ManualClock()
+    door = Doorman(parse_write_keys("shop:secret"), clock=clock, rate=5)
+    key = door.find("secret")
+
+    door.charge(key, 10)
+    with pytest.raises(OverRate):
+        door.charge(key, 1)
+    clock.advance(1000)
+    door.charge(key, 5)
