@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 
-from services.main import campaign_rules
+from services.file_commands import campaign_rules
 from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
 from shared.log_embedded import EmbeddedLog

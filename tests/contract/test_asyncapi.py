@@ -84,6 +84,10 @@ def ingested(*, historical: bool = False) -> list[Entry]:
     return entries(admission.events, source="web", traceparent=TRACE)
 
 
+async def still_ours() -> None:
+    """Nobody else has claimed meanwhile."""
+
+
 async def published() -> tuple[list[Entry], list[Entry]]:
     """What the stager writes for the events above and a month of silence: transitions, stages."""
     rules = compile_rules(load_text(LIFECYCLE, file="shop.yaml").lifecycles)
@@ -95,7 +99,8 @@ async def published() -> tuple[list[Entry], list[Entry]]:
     late_ms = NOW_MS + 60 * DAY_MS
     lapsed = owned.lapse([DueRow(row.due_ms or 0, row.customer, row.body)], tick_ms=late_ms, is_last=True)
     log = MemoryLog(1)
-    await Publisher(log, None, Topics("stageline", 1)).publish([folded, lapsed])  # type: ignore[arg-type]
+    publisher = Publisher(log, None, Topics("stageline", 1))  # type: ignore[arg-type]
+    await publisher.publish([folded, lapsed], confirm=still_ours)
     return [entry for entry in log.entries if b"cause" in entry.value], [
         entry for entry in log.entries if b"since" in entry.value
     ]
