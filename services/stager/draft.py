@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import Profile
-from services.stager.store import CountRow, MoveRow, ProfileRow, QuarantineRow, TransitionRow, VisitRow
+from services.stager.store import CountRow, Kept, MoveRow, ProfileRow, QuarantineRow, TransitionRow, VisitRow
 from shared.clock import HOUR_MS
 from shared.transition import Transition, encode
 
@@ -27,6 +27,7 @@ class Draft:
     def __init__(self, segments: frozenset[str]) -> None:
         self._segments = segments
         self.profiles: dict[str, Profile] = {}
+        self.written: dict[str, Kept | ProfileRow] = {}  # what stood in the store of those that were not new
         self.transitions: list[Transition] = []
         self.rows: list[TransitionRow] = []
         self.traceparents: dict[int, bytes] = {}

@@ -97,7 +97,11 @@ class OwnedPartition:
         profile = draft.profiles.get(customer)
         if profile is None:
             kept = self._kept(customer)
-            profile = new_profile(customer) if kept is None else decode_profile(customer, kept.body, self._rules)
+            if kept is None:
+                profile = new_profile(customer)
+            else:
+                profile = decode_profile(customer, kept.body, self._rules)
+                draft.written[customer] = kept
         try:
             transitions = self._fold.fold(profile, event, record.timestamp)
         except Malformed as error:
@@ -150,11 +154,12 @@ class OwnedPartition:
 
     def take(self) -> Folded:
         """All that is folded and not yet handed out, to be saved next; a new draft begins."""
-        rows = []
+        rows, written = [], self._draft.written.get
         for customer, profile in self._draft.profiles.items():
-            kept = self._kept(customer)
+            kept = written(customer)
             row = profile_row(profile, written_due_ms=kept.due_ms if kept else None, is_new=kept is None)
-            self._note_due(row.due_ms, is_historical=row.historical)
+            if row.due_ms is not None:
+                self._note_due(row.due_ms, is_historical=row.historical)
             rows.append(row)
         self._land()
         self._flying = {row.customer: row for row in rows}

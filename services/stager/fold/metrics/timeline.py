@@ -65,6 +65,8 @@ def between(timeline: Timeline, after_ms: int, until_ms: int) -> Sequence[Any]:
 def pack(timeline: Timeline) -> list[Any]:
     """The first time whole, the others as distances: most distances are short."""
     times = timeline[0]
+    if len(times) == 1:
+        return timeline
     return [[*times[:1], *map(sub, times[1:], times)], *timeline[1:]]
 
 
