@@ -29,7 +29,7 @@ from shared.log_kafka_admin import committed_of
 from shared.log_kafka_failure import FAILURES, translate, translated
 from shared.log_kafka_ownership import Ownership
 
-FETCH_WAIT_MS = 50  # a partition consumed meanwhile waits for this answer before it is asked again: latency
+FETCH_WAIT_MS = 20  # a partition consumed meanwhile waits for this answer before it is asked again: latency
 FETCH_BYTES_MAX = 16 * 1024 * 1024  # a second of full speed, and a bound for what waits in memory
 PARTITION_BYTES_MAX = 2 * 1024 * 1024  # several whole batches, so that one partition alone is read at full speed
 REQUEST_TIMEOUT_MS = 40_000

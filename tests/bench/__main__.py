@@ -70,7 +70,7 @@ async def _measure(options: argparse.Namespace, wanted: set[str]) -> dict[str, A
                     drained.append(await measure_drain(kafka, postgres, load, stagers=int(stagers), folder=folder))
                 figures["drain"] = [asdict(drain) for drain in drained]
             if "latency" in wanted:
-                half = int(drained[0].events_s / 2) if drained else 20_000
+                half = int(drained[0].events_s / 2) if drained else 13_000
                 figures["latency"] = [
                     asdict(await measure_latency(kafka, postgres, events_s=rate, stagers=2, folder=folder))
                     for rate in (CALM_EVENTS_S, half)

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared.clock import rfc3339
 from tests.bench.http_load import WRITE_KEY
-from tests.bench.processes import ROOT, cpu_seconds, start
+from tests.bench.processes import ROOT, cpu_seconds, start, wait_until_ready
 from tests.servers.kafka import KafkaServer, free_ports
 
 BATCH = 100
 SECONDS = 8
-READY_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ def measure_http(kafka: KafkaServer, folder: Path) -> HttpFigures:
     bare_port, ingest_port = free_ports(2)
     bare = subprocess.Popen([sys.executable, "-m", "tests.bench.bare_server", str(bare_port)], cwd=ROOT)
     try:
-        _wait(f"http://127.0.0.1:{bare_port}/docs")
+        wait_until_ready(f"http://127.0.0.1:{bare_port}/docs")
         bare_full, bare_cpu_us = _full(bare, f"127.0.0.1:{bare_port}", batch)
         bare_single = _load(f"127.0.0.1:{bare_port}", "/v1/track", single, rate=0)
     finally:
@@ -60,7 +56,7 @@ def measure_http(kafka: KafkaServer, folder: Path) -> HttpFigures:
     }
     ingest = start("ingest", settings, folder / "ingest.txt")
     try:
-        _wait(f"http://127.0.0.1:{ingest_port}/readyz")
+        wait_until_ready(f"http://127.0.0.1:{ingest_port}/readyz")
         full, cpu_us = _full(ingest, f"127.0.0.1:{ingest_port}", batch)
         half = _load(f"127.0.0.1:{ingest_port}", "/v1/batch", batch, rate=full["requests_s"] / 2)
         alone = _load(f"127.0.0.1:{ingest_port}", "/v1/track", single, rate=0)
@@ -86,17 +82,6 @@ def _load(address: str, path: str, body: Path, *, rate: float) -> dict[str, floa
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=SECONDS + 30)
     figures: dict[str, float] = json.loads(answer.stdout)
     return figures
-
-
-def _wait(address: str) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except (OSError, urllib.error.HTTPError):
-            time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer")
 
 
 def _item(number: int) -> dict[str, object]:

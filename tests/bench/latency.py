@@ -14,11 +14,11 @@ from shared.topics import Topics
 from shared.transition import EventCause, decode
 from tests.bench.drain import PARTITIONS
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
-from tests.bench.processes import start
+from tests.bench.processes import start, wait_until_ready
 from tests.servers.kafka import KafkaServer, free_ports
 from tests.servers.postgres import PostgresServer
 
-WARM_UP_S = 4.0  # the group forms, profiles are new: not counted
+WARM_UP_S = 5.0  # what starting has left behind is caught up, caches fill: not counted
 SECONDS = 12.0
 BEAT_S = 0.01  # events are appended in small bunches, a hundred a second
 APPEND_TIMEOUT_S = 30
@@ -53,10 +53,13 @@ async def measure_latency(
         "STAGELINE_LIFECYCLES": str(folder / "shop.yaml"),
         "STAGELINE_LOG_LEVEL": "warning",
     }
+    ports = free_ports(stagers)
     processes = [
         start("stager", settings | {"STAGELINE_STAGER_PORT": str(port)}, folder / f"stager-{port}.txt")
-        for port in free_ports(stagers)
+        for port in ports
     ]
+    for port in ports:
+        await asyncio.to_thread(wait_until_ready, f"http://127.0.0.1:{port}/readyz")
     took_ms: list[float] = []
     sent_s: dict[str, float] = {}
     stop = asyncio.Event()

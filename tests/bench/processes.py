@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+READY_TIMEOUT_S = 30
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -25,6 +29,18 @@ def start_module(*words: str, settings: dict[str, str], output: Path) -> subproc
             [sys.executable, "-m", *words],
             env=inherited | settings | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
+
+
+def wait_until_ready(address: str) -> None:
+    """Return when the address answers 200."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except (OSError, urllib.error.HTTPError):
+            time.sleep(0.1)
+    raise AssertionError(f"{address} does not answer")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
