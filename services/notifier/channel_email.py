@@ -7,6 +7,7 @@ delivery's id, so that a repeat after a crash is the same mail to whoever looks.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator
@@ -147,6 +148,7 @@ class EmailChannel:
             hostname=server.host, port=server.port, timeout=self._timeout_s, use_tls=server.tls == "tls",
             start_tls=server.tls == "starttls", username=server.user or None, password=server.password or None,
             tls_context=server.context if server.tls != "none" else None,
+            local_hostname=await asyncio.to_thread(socket.getfqdn),  # a look at the DNS, for which nobody else waits
         )  # fmt: skip
         try:
             await client.connect()

@@ -32,7 +32,7 @@ from tests.builders_notifier import NOW_MS, RULES
 from tests.integration.staged_customers import StagedCustomers
 from tests.receiver import SECRET
 
-WITHIN_S = 15
+WITHIN_S = 45  # a busy disk may hold up a commit for seconds; no test waits this long when all is well
 POLL_S = 0.02
 TOPICS = Topics("stageline", 4)
 

@@ -15,7 +15,7 @@ from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
 from shared.http import bind
 from tests.builders_notifier import RULES, a_transition
-from tests.integration.notifier_rig import Rig, rig_of
+from tests.integration.notifier_rig import WITHIN_S, Rig, rig_of
 from tests.smtp_sink import SmtpSink
 
 FILE = """
@@ -47,7 +47,7 @@ async def mailing(rig: Rig, sink: SmtpSink) -> AsyncIterator[None]:
     server = MailServer(host="127.0.0.1", port=sink.port, tls="none")
     channels = {ChannelName("email"): EmailChannel(server, sender="Shop <hello@shop.example>")}
     settings = NotifierSettings(database=rig.address, partitions=4, campaigns=rig.settings.campaigns, **LINK)
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(2 * WITHIN_S), asyncio.TaskGroup() as tasks:
         listener = bind("127.0.0.1", 0)
         service = serve(settings, stop, log=rig.log, clock=rig.clock, channels=channels, rules=RULES, listener=listener)
         tasks.create_task(service)
