@@ -4,6 +4,7 @@
     ├── Malformed      quarantine it: the input can never be used
     ├── Refused        tell the caller: a request or a setting that cannot be granted as it stands
     ├── Conflict       reload and go on: somebody else has moved on meanwhile
+    │   └── FenceLost  the partitions have another owner
     └── Unavailable    retry later: a server does not answer
 
 Adapters translate what their libraries raise into these; nothing else crosses a port.
@@ -29,6 +30,14 @@ class Refused(StagelineError):
 
 class Conflict(StagelineError):
     """Somebody else has changed this meanwhile."""
+
+
+class FenceLost(Conflict):
+    """Another owner has claimed these partitions: drop them, nothing was saved."""
+
+    def __init__(self, partitions: frozenset[int]) -> None:
+        super().__init__(f"partitions {sorted(partitions)} have another owner now; nothing was saved")
+        self.partitions = partitions
 
 
 class Unavailable(StagelineError):

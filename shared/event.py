@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-from shared.clock import rfc3339
 from shared.errors import Malformed
 
 EventType = Literal["track", "page", "screen", "identify", "group", "alias", "forget", "import_end", "tick"]
@@ -87,8 +86,3 @@ def _check_fields(event: Event) -> None:
 def tick() -> bytes:
     """The record value of a tick: the log stamps it, and that is all it says."""
     return b'{"type":"tick"}'
-
-
-def occurred_text(occurred_ms: int) -> str:
-    """How `occurred_at` is written: RFC 3339 with milliseconds and `Z`."""
-    return rfc3339(occurred_ms)

@@ -17,7 +17,8 @@ from services.ingest.item import Identifier, Item, derived_id, read_item
 from services.ingest.members import Members, are_harmless, bounded, checked, merged, split
 from services.ingest.moment import moment_ms
 from services.ingest.refusal import Code, Refusal, Rejected
-from shared.event import IDENTIFIER_BYTES_MAX, RESERVED_NAMES, Event, occurred_text
+from shared.clock import rfc3339
+from shared.event import IDENTIFIER_BYTES_MAX, RESERVED_NAMES, Event
 
 Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
 KINDS: dict[str, Kind] = {
@@ -250,7 +251,7 @@ def _occurred_at(item: Item, intake: Intake) -> str:
         occurred_ms = _live_ms(item, intake)
     if occurred_ms < 0:
         raise Rejected(Code.INVALID_FIELD, "the time lies before 1970", field="timestamp")
-    return occurred_text(min(intake.received_ms, occurred_ms))
+    return rfc3339(min(intake.received_ms, occurred_ms))
 
 
 def _live_ms(item: Item, intake: Intake) -> int:

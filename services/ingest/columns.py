@@ -15,7 +15,8 @@ import msgspec
 from services.ingest.item import Item
 from services.ingest.moment import common_second, moment_ms
 from services.ingest.refusal import Rejected
-from shared.event import Event, occurred_text
+from shared.clock import rfc3339
+from shared.event import Event
 
 _SURE_LENGTH = 128  # characters: below the bound of identifiers in any script
 
@@ -60,13 +61,13 @@ def _occurred(times: Sequence[str], *, received_ms: int, sent_ms: int | None) ->
         if sent_ms is not None:
             late_ms = received_ms - sent_ms
             instants = [moment_ms(text, "timestamp") + late_ms for text in times]
-            return None if min(instants) < 0 else [occurred_text(min(at, received_ms)) for at in instants]
+            return None if min(instants) < 0 else [rfc3339(min(at, received_ms)) for at in instants]
         if not _are_common(times):
             instants = [moment_ms(text, "timestamp") for text in times]
-            return None if min(instants) < 0 else [occurred_text(min(at, received_ms)) for at in instants]
+            return None if min(instants) < 0 else [rfc3339(min(at, received_ms)) for at in instants]
     except Rejected:
         return None
-    received = occurred_text(received_ms)
+    received = rfc3339(received_ms)
     return [min(received, text) for text in times]
 
 

@@ -24,17 +24,8 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
-from shared.errors import Conflict
 
 LISTED_MAX = 1_000  # one page that a browser still likes
-
-
-class FenceLost(Conflict):
-    """Another notifier has claimed these partitions: nothing was saved."""
-
-    def __init__(self, partitions: frozenset[int]) -> None:
-        super().__init__(f"partitions {sorted(partitions)} have another owner now; nothing was saved")
-        self.partitions = partitions
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from services.notifier.deliveries import (
     LISTED_MAX,
     Claim,
     DeliveryRow,
-    FenceLost,
     OutcomeCount,
     PartitionDecisions,
     Position,
@@ -31,7 +30,7 @@ from services.notifier.deliveries import (
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result
 from services.notifier.tables import deliveries, disabled, positions
 from shared.database import reading, writing
-from shared.errors import Refused
+from shared.errors import FenceLost, Refused
 from shared.migrate import Migrations, is_current
 
 MIGRATIONS = Migrations("notifier", Path(__file__).parent / "migrations")

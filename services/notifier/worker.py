@@ -16,11 +16,11 @@ import structlog
 from services.notifier import metrics
 from services.notifier.campaign import Campaign
 from services.notifier.decisions import PartitionDecided, decide_partition
-from services.notifier.deliveries import Claim, Deliveries, FenceLost
+from services.notifier.deliveries import Claim, Deliveries
 from services.notifier.delivery import Outcome
 from services.notifier.subscription import Subscription
 from shared.clock import Clock
-from shared.errors import Unavailable
+from shared.errors import FenceLost, Unavailable
 from shared.log import Arrival, Reader, Record
 from shared.waiting import wait_for
 

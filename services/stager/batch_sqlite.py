@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from services.stager.store import FenceLost, PartitionBatch, VisitRow
+from services.stager.store import PartitionBatch, VisitRow
 from services.stager.store_queries import storable
+from shared.errors import FenceLost
 
 FENCE = """
     UPDATE positions SET next_offset = ?, clock_ms = ?, seq = ?, import_ms = ?

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 
 from services.stager.cache import ProfileCache, Stored
 from services.stager.draft import Draft, profile_row
-from services.stager.fold.partition import Partition
+from services.stager.fold.partition import IMPORT_QUIET_MS, Partition
 from services.stager.fold.profile import decode_profile, new_profile
 from services.stager.fold.rules import Rules
 from services.stager.store import Claim, DueRow, Kept, PartitionBatch, Position, ProfileRow
 from services.stager.stretch import Decoded
-from shared.clock import MINUTE_MS
 from shared.errors import Malformed
 from shared.event import Event
 from shared.log import Record
 from shared.transition import Transition
 
-IMPORT_QUIET_MS = 10 * MINUTE_MS  # LANGUAGE.md 7: so long after its last record an import without an end is over
 _NOT_UNDERSTOOD = frozenset({"alias", "forget"})
 BAD_RECORDS_MAX = 1_000  # so many unusable records in a row are no accident: a wrong producer or a wrong version of us
 
@@ -44,7 +42,6 @@ class OwnedPartition:
         self.number = number
         self.epoch = claim.epoch
         self.offset = claim.position.offset
-        self.published_seq = claim.published_seq
         self._cache = ProfileCache(bytes_max=cache_bytes_max)  # only what is saved
         self._flying: dict[
             str, ProfileRow

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.stager.owned import Folded
-from services.stager.store import Claim, FenceLost, Store
-from shared.errors import Malformed
+from services.stager.store import Claim, Store
+from shared.errors import FenceLost, Malformed
 from shared.log import Entry, Headers, Log
 from shared.topics import Topics
 from shared.transition import StageValue, Transition, decode, encode

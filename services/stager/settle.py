@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from services.stager import meters
 from services.stager.owned import Folded
 from services.stager.publisher import Publisher
-from services.stager.store import FenceLost, Store
-from shared.errors import StagelineError
+from services.stager.store import Store
+from shared.errors import FenceLost, StagelineError
 from shared.log import Reader
 from shared.transition import TimeCause
 

@@ -17,16 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from shared.errors import Conflict
-
-
-class FenceLost(Conflict):
-    """Another owner has claimed these partitions: drop them, nothing was saved."""
-
-    def __init__(self, partitions: frozenset[int]) -> None:
-        super().__init__(f"partitions {sorted(partitions)} have another owner now; nothing was saved")
-        self.partitions = partitions
-
 
 @dataclass(frozen=True, slots=True)
 class Position:

@@ -22,7 +22,6 @@ from services.stager import batch_postgres, store_queries
 from services.stager.store import (
     Claim,
     DueRow,
-    FenceLost,
     Kept,
     MoveRow,
     PartitionBatch,
@@ -34,6 +33,7 @@ from services.stager.store import (
 from services.stager.tables import MIGRATIONS
 from shared.clock import Clock
 from shared.database import translated
+from shared.errors import FenceLost
 from shared.migrate import is_current
 
 OPERATION_TIMEOUT_S = (

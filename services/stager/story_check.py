@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from services.stager.language.definition import Lifecycle
 from services.stager.story import NO_STAGE, Expected, Story
 from shared.document import Faults, Node, nearest
-
-Stages = Mapping[str, Sequence[str]]
 
 
 def subject_of(story: Story, lifecycles: Sequence[Lifecycle], faults: Faults) -> str | None:

@@ -118,13 +118,6 @@ def _table(lifecycle: CompiledLifecycle, tally: _Tally, standing: Counter[str | 
         )
 
 
-def _said_stays(stays: _Stays) -> tuple[str, str]:
-    """Median, as roughly as it is known, and mean; empty when no visit has ended."""
-    if not stays.count:
-        return "", ""
-    return f"~{say_span(stays.median_ms()).split()[0]}", say_span(stays.total_ms // stays.count)
-
-
 def _flow(lifecycle: CompiledLifecycle, tally: _Tally) -> Iterator[str]:
     """For each stage where its visitors went: forward with an arrow to the right, back with one to the left."""
     order = {name: place for place, name in enumerate(lifecycle.stages)}

@@ -19,11 +19,11 @@ from services.stager.owned import OwnedPartition
 from services.stager.publisher import Publisher
 from services.stager.settings import StagerSettings
 from services.stager.settle import Settler
-from services.stager.store import Claim, FenceLost, Store
+from services.stager.store import Claim, Store
 from services.stager.stretch import Decoded, Stretch, stretches
 from services.stager.ticker import Ticker
 from shared.clock import Clock
-from shared.errors import Conflict, StagelineError, Unavailable
+from shared.errors import Conflict, FenceLost, StagelineError, Unavailable
 from shared.log import Arrival, Log, Reader, Record
 from shared.topics import Topics
 

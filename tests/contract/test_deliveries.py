@@ -11,14 +11,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from services.notifier.deliveries import Claim, FenceLost, OutcomeCount, PartitionDecisions, Position
+from services.notifier.deliveries import Claim, OutcomeCount, PartitionDecisions, Position
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result, followers_of
 from services.notifier.plan import plan
 from services.notifier.step import Step
 from services.notifier.tables import metadata
 from shared.database import make_engine
-from shared.errors import Refused, Unavailable
+from shared.errors import FenceLost, Refused, Unavailable
 from shared.migrate import migrate
 from tests.builders_notifier import NOW_MS, a_campaign, a_decision, a_transition
 

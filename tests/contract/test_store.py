@@ -9,7 +9,6 @@ import pytest
 from services.stager.store import (
     Claim,
     CountRow,
-    FenceLost,
     Kept,
     MoveRow,
     PartitionBatch,
@@ -18,6 +17,7 @@ from services.stager.store import (
     StageCount,
     Store,
 )
+from shared.errors import FenceLost
 from tests.builders.batch import batch, profile, transition, visit
 from tests.servers.fixtures_stager import NOW_MS, make_store
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.stager.store import FenceLost, PartitionBatch, Position, Store
+from services.stager.store import PartitionBatch, Position, Store
 from services.stager.store_postgres import StorePostgres
 from shared.clock import ManualClock
 from shared.database import make_engine
-from shared.errors import Refused, Unavailable
+from shared.errors import FenceLost, Refused, Unavailable
 from tests.builders.batch import batch, profile
 from tests.servers.fixtures_stager import make_store
 from tests.servers.postgres import PostgresServer, free_port

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.deliveries import FenceLost, PartitionDecisions
+from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import Result
 from services.notifier.sender import LEASE_MS
 from shared.clock import DAY_MS, HOUR_MS
 from shared.database import make_engine
-from shared.errors import Refused, Unavailable
+from shared.errors import FenceLost, Refused, Unavailable
 from tests.builders_notifier import a_transition
 from tests.integration.notifier_rig import Rig, rig_of
 from tests.receiver import Receiver

@@ -11,8 +11,8 @@ import pytest
 from services.stager.owned import Folded
 from services.stager.publisher import Publisher
 from services.stager.settle import PROVE_AFTER_S, Settler
-from services.stager.store import FenceLost, PartitionBatch, Position, Store
-from shared.errors import Unavailable
+from services.stager.store import PartitionBatch, Position, Store
+from shared.errors import FenceLost, Unavailable
 from shared.log import Reader
 from shared.topics import Topics
 from shared.transition import encode
