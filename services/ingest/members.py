@@ -53,14 +53,21 @@ def are_harmless(objects: Sequence[msgspec.Raw]) -> bool:
     if not objects:
         return True
     texts = b"\0" + b"\0".join(objects)  # no JSON text holds this byte, so that it stands only where one begins
-    brackets = texts.count(b"{") + texts.count(b"[")
-    # Bounds that all of them keep together need no look at each.
-    is_small = brackets - len(objects) < DEPTH_MAX and texts.count(b",") + brackets < MEMBERS_MAX
+    structure = texts.translate(None, _NOT_STRUCTURE)
     return (
         texts.count(b"\0{") == len(objects)
+        and _longest(structure) <= MEMBERS_MAX  # for a member there is a comma or a bracket
+        and _longest(structure.translate(None, b",")) <= 2 * DEPTH_MAX  # what opens also closes
         and _has_no_large_number(texts)
-        and not (holds_nul(texts) if is_small else any(map(_needs_a_look, texts.split(b"\0"))))
+        and not holds_nul(texts)
     )
+
+
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b"{}[],\0"))
+
+
+def _longest(texts: bytes) -> int:
+    return max(map(len, texts.split(b"\0")))
 
 
 _DIGITS_SURE_MAX = 200  # fewer digits and an exponent below 100 stay below 1e308, what a float can hold
