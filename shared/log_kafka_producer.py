@@ -12,7 +12,7 @@ underscore that this needs are touched in this module only, and in `shared/log_k
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
@@ -46,6 +46,17 @@ class Abandoned(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
     """This producer was given up while records were on their way."""
 
 
+class _Lane:
+    """One partition: how much went there, the turn for entering its queue, and the batch that is being filled."""
+
+    __slots__ = ("batch", "turn", "written")
+
+    def __init__(self) -> None:
+        self.batch: SharedBatch | None = None
+        self.turn = asyncio.Lock()
+        self.written = 0
+
+
 class Producer:
     """Idempotent, acknowledged by all in-sync replicas, compressed with one codec. Raises what aiokafka raises."""
 
@@ -60,9 +71,7 @@ class Producer:
         if identity is not None:
             self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
         self._under_way: dict[asyncio.Future[object], float] = {}
-        self._written: Counter[tuple[str, int]] = Counter()
-        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._shared: dict[tuple[str, int], SharedBatch] = {}
+        self._lanes: defaultdict[tuple[str, int], _Lane] = defaultdict(_Lane)
         self._records_max = records_max
         self._is_worn = False
         self._acknowledged_at = 0.0
@@ -121,8 +130,8 @@ class Producer:
         """Append to one partition and return the offsets, when all are acknowledged."""
         if len(entries) == 1 or may_share(entries):
             return (await self.write_shared(topic, {partition: entries}))[partition]
-        turn = self._count(topic, partition, len(entries))
-        return await self._write_own(topic, partition, entries, turn)
+        lane = self._lane(topic, partition, len(entries))
+        return await self._write_own(topic, partition, entries, lane.turn)
 
     async def write_shared(self, topic: str, groups: Mapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
         """The same for several partitions, through batches that other writers fill too: what small requests want.
@@ -141,41 +150,42 @@ class Producer:
         raise_any(word.failures)
         return {partition: [offset for run in found for offset in run.offsets()] for partition, found in runs.items()}
 
-    def _count(self, topic: str, partition: int, records: int) -> asyncio.Lock:
-        """Note what goes to a partition; the turn for entering its queue."""
-        self._written[topic, partition] += records
-        self._is_worn = self._is_worn or self._written[topic, partition] >= self._records_max
-        return self._turns[topic, partition]
+    def _lane(self, topic: str, partition: int, records: int) -> _Lane:
+        """Where so many records more go to a partition."""
+        lane = self._lanes[topic, partition]
+        lane.written += records
+        if lane.written >= self._records_max:
+            self._is_worn = True
+        return lane
 
     async def _hand_over(self, topic: str, partition: int, entries: Sequence[Entry], word: Word) -> list[Run]:
         """Into the batch that is being filled, and into the next when that one is full."""
-        turn = self._count(topic, partition, len(entries))
+        lane = self._lane(topic, partition, len(entries))
         runs: list[Run] = []
         done = 0
         while done < len(entries):
-            run = None if turn.locked() else self._join(topic, partition, entries, done, word)
+            run = None if lane.turn.locked() else self._join(lane, entries, done, word)
             if run is None:
-                async with turn:
-                    run = self._join(topic, partition, entries, done, word)
+                async with lane.turn:
+                    run = self._join(lane, entries, done, word)
                     if run is None:
-                        await self._open(topic, partition)
+                        lane.batch = await self._open(topic, partition)
                         continue
             runs.append(run)
             done += run.records
         return runs
 
-    def _join(self, topic: str, partition: int, entries: Sequence[Entry], start: int, word: Word) -> Run | None:
+    def _join(self, lane: _Lane, entries: Sequence[Entry], start: int, word: Word) -> Run | None:
         if self._is_cut:  # nobody would send them, nor say that they have failed
             raise Abandoned(GIVEN_UP)
-        batch = self._shared.get((topic, partition))
-        return None if batch is None else batch.add(entries, start, word)
+        return None if lane.batch is None else lane.batch.add(entries, start, word)
 
-    async def _open(self, topic: str, partition: int) -> None:
+    async def _open(self, topic: str, partition: int) -> SharedBatch:
         """Have a new batch, to be filled at once, wait for this partition, when the one before is on its way."""
         sent = await self._kafka.send_batch(self._kafka.create_batch(), topic, partition=partition)
         self._watch(sent)
         queue = self._kafka._message_accumulator._batches[TopicPartition(topic, partition)]  # noqa: SLF001
-        self._shared[topic, partition] = SharedBatch(queue[-1], sent)
+        return SharedBatch(queue[-1], sent)
 
     async def _write_own(self, topic: str, partition: int, entries: Sequence[Entry], turn: asyncio.Lock) -> list[int]:
         """Through batches of its own, each sent when the one before it is acknowledged.
