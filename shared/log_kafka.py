@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 
 from aiokafka.record import default_records
 
@@ -85,6 +85,7 @@ class KafkaLog:
         if not entries:
             return []
         places, groups = _sorted_out(topic, entries, count)
+        del entries  # the batches hold them now
         left_s = deadline - asyncio.get_running_loop().time()
         offsets = await self._appender(topic).append(topic, groups, timeout_s=left_s)
         following = {partition: iter(found).__next__ for partition, found in offsets.items()}
@@ -123,7 +124,9 @@ class KafkaLog:
         return partition_for(key, self._counts[topic])
 
 
-def _sorted_out(topic: str, entries: Sequence[Entry], count: int) -> tuple[list[int], Mapping[int, list[Entry]]]:
+def _sorted_out(
+    topic: str, entries: Sequence[Entry], count: int
+) -> tuple[list[int], MutableMapping[int, Sequence[Entry]]]:
     """Each entry's partition, and the entries of each partition.
 
     Errors: Malformed before anything is sent: a record that the broker refuses would take its whole batch with it.
@@ -139,7 +142,7 @@ def _sorted_out(topic: str, entries: Sequence[Entry], count: int) -> tuple[list[
             place = partition_for(entry.key, count)
         places.append(place)
         groups[place].append(entry)
-    return places, groups
+    return places, dict(groups)
 
 
 def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:

@@ -18,7 +18,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 
 from shared.errors import Unavailable
 from shared.log import Codec, Entry
@@ -43,9 +43,9 @@ class Appender:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def append(
-        self, topic: str, groups: Mapping[int, Sequence[Entry]], *, timeout_s: float
+        self, topic: str, groups: MutableMapping[int, Sequence[Entry]], *, timeout_s: float
     ) -> dict[int, list[int]]:
-        """The offsets of each partition's entries. Errors: as `Log.append`."""
+        """The offsets of each partition's entries; `groups` may be emptied. Errors: as `Log.append`."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         producer: Producer | None = None
@@ -125,7 +125,7 @@ class Appender:
             await asyncio.wait(self._endings, timeout=CLOSE_TIMEOUT_S)
 
 
-async def _write(producer: Producer, topic: str, groups: Mapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
+async def _write(producer: Producer, topic: str, groups: MutableMapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
     """All partitions at once; when some fail the others still get through, then the failure is raised."""
     if len(groups) == 1:
         [(partition, entries)] = groups.items()

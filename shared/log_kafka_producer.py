@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 from typing import NamedTuple
@@ -133,14 +133,16 @@ class Producer:
         lane = self._lane(topic, partition, len(entries))
         return await self._write_own(topic, partition, entries, lane.turn)
 
-    async def write_shared(self, topic: str, groups: Mapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
+    async def write_shared(self, topic: str, groups: MutableMapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
         """The same for several partitions, through batches that other writers fill too: what small requests want.
 
-        When some partitions fail, the others still get through; then the failure is raised.
+        When some partitions fail, the others still get through; then the failure is raised. `groups` is emptied: while
+        thousands of records wait for their acknowledgement, nobody needs more of them than the batches hold.
         """
         word = Word()
         runs: dict[int, list[Run]] = {}
-        for partition, entries in groups.items():
+        while groups:
+            partition, entries = groups.popitem()
             try:
                 runs[partition] = await self._hand_over(topic, partition, entries, word)
             except FAILURES as error:

@@ -118,6 +118,10 @@ async def take_batch(ingest: Ingest, caller: Caller) -> Response:
     """Many events; a bad one never sinks its neighbours."""
     early = _early_key(ingest, caller)
     caller.body = await read_body(caller.request.receive, bytes_max=BATCH_BYTES_MAX, seat=caller.seat)
+    return await _take_many(ingest, caller, _judged_batch(ingest, caller, early))
+
+
+def _judged_batch(ingest: Ingest, caller: Caller, early: WriteKey | None) -> Admission:
     envelope = read_batch(caller.body)
     key = early or _key(ingest, caller, envelope.write_key)
     _charge(ingest, key, envelope.count)
@@ -126,17 +130,25 @@ async def take_batch(ingest: Ingest, caller: Caller) -> Response:
         key.source, ingest.clock.now_ms(), sent_ms=envelope.sent_ms, context=envelope.context, salt=_salt(),
         check=ingest.check(caller),
     )  # fmt: skip
-    return await _take_many(ingest, caller, admit_batch(envelope, intake), lambda index: envelope.items[index])
+    admission = admit_batch(envelope, intake)
+    _note_all(ingest, caller, admission.refusals, lambda index: envelope.items[index])
+    return admission
 
 
-async def _take_many(ingest: Ingest, caller: Caller, admission: Admission, text_of: Callable[[int], bytes]) -> Response:
+def _note_all(ingest: Ingest, caller: Caller, refusals: Sequence[Refusal], text_of: Callable[[int], bytes]) -> None:
     assert caller.source is not None
-    if admission.refusals:
-        event_count(caller.source, "refused").inc(len(admission.refusals))
-        for refusal in admission.refusals[:REJECTS_NOTED_MAX]:
-            ingest.note(caller, _as_rejected(refusal), text=text_of(refusal.index))
-    await _deliver(ingest, caller, admission.events)
-    return answers.batch_answer(accepted=len(admission.events), refusals=admission.refusals)
+    if refusals:
+        event_count(caller.source, "refused").inc(len(refusals))
+    for refusal in refusals[:REJECTS_NOTED_MAX]:
+        ingest.note(caller, _as_rejected(refusal), text=text_of(refusal.index))
+
+
+async def _take_many(ingest: Ingest, caller: Caller, admission: Admission) -> Response:
+    accepted, refusals = len(admission.events), admission.refusals
+    delivering = _deliver(ingest, caller, admission.events)
+    del admission
+    await delivering
+    return answers.batch_answer(accepted=accepted, refusals=refusals)
 
 
 def _as_rejected(refusal: Refusal) -> Rejected:
@@ -157,7 +169,8 @@ async def take_cloud_events(ingest: Ingest, caller: Caller) -> Response:
         _charge(ingest, key, len(texts))
         caller.seat.take(len(body))
         admission = admit(texts, intake, read=lambda text: cloud_event.read_structured(text, customer=customer))
-        return await _take_many(ingest, caller, admission, texts.__getitem__)
+        _note_all(ingest, caller, admission.refusals, texts.__getitem__)
+        return await _take_many(ingest, caller, admission)
     _charge(ingest, key, 1)
     if cloud_event.is_structured(content_type):
         return await _take_one(
@@ -219,10 +232,10 @@ def _is_last(said: str | None) -> bool:
     raise Rejected(Code.INVALID_FIELD, "end must be true or false", field="end")
 
 
-async def _deliver(ingest: Ingest, caller: Caller, events: Sequence[Event]) -> None:
+def _deliver(ingest: Ingest, caller: Caller, events: Sequence[Event]) -> Awaitable[None]:
     assert caller.source is not None
     traceparent = caller.request.headers.get("traceparent")
-    await ingest.delivery.deliver(events, source=caller.source, traceparent=traceparent)
+    return ingest.delivery.deliver(events, source=caller.source, traceparent=traceparent)
 
 
 def _charge(ingest: Ingest, key: WriteKey, events: int) -> None:
