@@ -201,7 +201,7 @@ async def _run_import(
     work = Import(
         ingest.delivery, source=key.source, clock=ingest.clock, resumption=resumption,
         traceparent=caller.request.headers.get("traceparent"),
-        first_line=_first_line(caller.request.query_params.get("line")),
+        first_line=_first_line(caller.request.query_params.get("line")), pause_s=lambda: ingest.doorman.pause_s(key),
     )  # fmt: skip
     try:
         await work.run(caller.request.receive, ingest.stop, is_last=is_last)

@@ -48,6 +48,7 @@ class Doorman:
         self._clock = clock
         self._rate = rate
         self._allowances: dict[bytes, _Allowance] = {}
+        self._import_allowances: dict[bytes, _Allowance] = {}
 
     def find(self, text: str | None) -> WriteKey:
         """The key that this text is. Errors: Rejected."""
@@ -61,19 +62,35 @@ class Doorman:
         rate = key.rate or self._rate
         if not rate:
             return
-        now_ms = self._clock.now_ms()
-        allowance = self._allowances.setdefault(key.digest, _Allowance(rate, now_ms))
-        allowance.refill(rate, now_ms)
+        allowance = self._refilled(self._allowances, key, rate)
         if allowance.left <= 0:
             raise OverRate(key.source, rate=rate, retry_after_s=int(-allowance.left / rate) + 1)
         allowance.left -= events
 
+    def pause_s(self, key: WriteKey) -> float:
+        """Count an event of an import; returns how long the import is to wait until its rate allows the next.
+
+        Imports have the key's rate once more, for themselves: history must not push out what happens now.
+        """
+        rate = key.rate or self._rate
+        if not rate:
+            return 0.0
+        allowance = self._refilled(self._import_allowances, key, rate)
+        allowance.left -= 1
+        return max(0.0, -allowance.left / rate)
+
+    def _refilled(self, allowances: dict[bytes, _Allowance], key: WriteKey, rate: int) -> _Allowance:
+        now_ms = self._clock.now_ms()
+        allowance = allowances.setdefault(key.digest, _Allowance(rate, now_ms))
+        allowance.refill(rate, now_ms)
+        return allowance
+
     def replace(self, keys: WriteKeys) -> None:
         """From now on these keys count."""
         self._keys = keys
-        self._allowances = {
-            digest: allowance for digest, allowance in self._allowances.items() if keys.find_digest(digest)
-        }
+        for allowances in (self._allowances, self._import_allowances):
+            for digest in [digest for digest in allowances if not keys.find_digest(digest)]:
+                del allowances[digest]
 
     async def watch(self, path: Path, stop: asyncio.Event) -> None:
         """Until `stop`, take over what is written to the file of keys; a file with a fault changes nothing."""

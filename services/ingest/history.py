@@ -7,7 +7,7 @@ Never holds more than a few chunks and one append's records. Whatever ends it ea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -23,6 +23,7 @@ from services.ingest.limits import (
     IMPORT_APPEND_BYTES_MAX,
     IMPORT_APPEND_EVENTS_MAX,
     IMPORT_NOTE_LINES,
+    IMPORT_PAUSE_MIN_S,
     REFUSALS_SHOWN_MAX,
 )
 from services.ingest.lines import Lines
@@ -31,6 +32,7 @@ from services.ingest.refusal import Code, Rejected
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.event import Event
+from shared.waiting import wait_for
 
 # Pending lines, the records made of them, and the pieces on the way.
 IMPORT_BYTES_HELD = 4 * IMPORT_APPEND_BYTES_MAX
@@ -69,7 +71,9 @@ class Resumption:
 
 
 class Import:
-    """One import under way. `first_line` is the number of the first line that is sent."""
+    """One import under way. `first_line` is the number of the first line that is sent; `pause_s` is asked at every
+    event how long to wait before the next.
+    """
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class Import:
         traceparent: str | None = None,
         resumption: Resumption | None = None,
         first_line: int = 1,
+        pause_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._delivery = delivery
         self._source = source
@@ -87,6 +92,7 @@ class Import:
         self._traceparent = traceparent
         self._resumption = resumption
         self._first_line = first_line
+        self._pause_s = pause_s
         self._noted_line = first_line - 1
         self._pending: list[Event] = []
         self._pending_lines: list[int] = []
@@ -103,10 +109,10 @@ class Import:
             if stop.is_set():
                 raise Unavailable("the service is stopping; go on from the line after acknowledged_line")
             for piece in unpacker.feed(chunk):
-                await self._take(lines.feed(piece))
+                await self._take(lines.feed(piece), stop)
                 await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests
-        await self._take(lines.feed(unpacker.end()))
-        await self._take(lines.end())
+        await self._take(lines.feed(unpacker.end()), stop)
+        await self._take(lines.end(), stop)
         await self._flush()
         if is_last:
             await self._end()
@@ -120,29 +126,39 @@ class Import:
         if before is not None:
             await before.ledger.write(before.name, line=self.progress.lines, ended=True)
 
-    async def _take(self, lines: Iterable[bytes | None]) -> None:
+    async def _take(self, lines: Iterable[bytes | None], stop: asyncio.Event) -> None:
         intake = Intake(self._source, self._clock.now_ms(), kind_default="track", historical=True)
         for line in lines:
-            self._judge(line, intake)
-            if len(self._pending) >= IMPORT_APPEND_EVENTS_MAX or self._pending_bytes >= IMPORT_APPEND_BYTES_MAX:
+            pause_s = self._pause_s() if self._judge(line, intake) else 0.0
+            is_over_rate = pause_s >= IMPORT_PAUSE_MIN_S
+            if is_over_rate or self._is_full():
                 await self._flush()
+            if is_over_rate:
+                await wait_for(stop, timeout_s=pause_s)
 
-    def _judge(self, line: bytes | None, intake: Intake) -> None:
+    def _is_full(self) -> bool:
+        return len(self._pending) >= IMPORT_APPEND_EVENTS_MAX or self._pending_bytes >= IMPORT_APPEND_BYTES_MAX
+
+    def _judge(self, line: bytes | None, intake: Intake) -> bool:
+        """Whether the line is an event that is now pending."""
         self.progress.lines += 1
         if self._resumption is not None and self._resumption.done.has(self.progress.lines):
             self.progress.repeated += 1
-            return
+            return False
         if self.progress.lines == 1 and line is not None:
             line = line.removeprefix(b"\xef\xbb\xbf")
         try:
             if line is None:
                 raise Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
-            if line.strip():
-                self._pending.append(admit_item(line, intake))
-                self._pending_lines.append(self.progress.lines)
-                self._pending_bytes += len(line)
+            if not line.strip():
+                return False
+            self._pending.append(admit_item(line, intake))
         except Rejected as error:
             self._refuse(error)
+            return False
+        self._pending_lines.append(self.progress.lines)
+        self._pending_bytes += len(line)
+        return True
 
     def _refuse(self, error: Rejected) -> None:
         self.progress.refused += 1

@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -196,6 +196,21 @@ async def test_a_stopping_service_ends_an_import_between_two_chunks(log: MemoryL
     assert ends(log) == [0, 0, 0]
 
 
+async def test_an_import_over_its_rate_appends_what_it_has_and_waits(log: MemoryLog) -> None:
+    pauses, stop = iter([0.0, 0.0, 60.0]), asyncio.Event()
+    work = _work(log, pause_s=lambda: next(pauses))
+    task = asyncio.ensure_future(work.run(_receiver(_lines(10)), stop, is_last=True))
+    async with asyncio.timeout(5):
+        while len(told(log)) < 3:
+            await asyncio.sleep(0)
+
+    stop.set()
+
+    with pytest.raises(Unavailable):
+        await task
+    assert work.progress.accepted == work.progress.acknowledged_line == 3
+
+
 async def test_an_import_needs_its_key_before_its_body(client: httpx.AsyncClient) -> None:
     client.auth = None
 
@@ -213,9 +228,9 @@ class _Forgetful(MemoryLog):
         return []
 
 
-def _work(log: MemoryLog) -> Import:
+def _work(log: MemoryLog, pause_s: Callable[[], float] = lambda: 0.0) -> Import:
     delivery = Delivery(log, Topics("t", len(log.partitions)), timeout_s=1)
-    return Import(delivery, source="shop", clock=ManualClock(NOW_MS))
+    return Import(delivery, source="shop", clock=ManualClock(NOW_MS), pause_s=pause_s)
 
 
 def _lines(count: int) -> Iterator[bytes]:

@@ -85,3 +85,22 @@ def test_a_rate_of_the_setting_is_for_keys_without_their_own() -> None:
         door.charge(key, 1)
     clock.advance(1000)
     door.charge(key, 5)
+
+
+def test_an_import_over_its_rate_waits_and_takes_nothing_from_live_events() -> None:
+    clock = ManualClock()
+    door = Doorman(parse_write_keys("shop:k rate=10"), clock=clock)
+    key = door.find("k")
+
+    pauses = [door.pause_s(key) for _ in range(30)]
+
+    assert (pauses[19], pauses[29]) == (0.0, 1.0)  # two seconds at once, then ten a second
+    door.charge(key, 1)
+    clock.advance(1_000)
+    assert door.pause_s(key) == 0.1
+
+
+def test_a_key_without_a_rate_never_waits() -> None:
+    door = Doorman(parse_write_keys("shop:k"), clock=ManualClock())
+
+    assert {door.pause_s(door.find("k")) for _ in range(1_000)} == {0.0}
