@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.servers.fixtures_postgres",
     "tests.servers.fixtures_stager",
     "tests.servers.node",
+    "tests.servers.chromium",
 ]
