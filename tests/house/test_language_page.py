@@ -22,7 +22,7 @@ from services.stager.story_file import STORY_KEYS
 from services.stager.story_step import STEP_KEYS
 from tests.house.pages import ROOT, blocks, rows, ticked
 
-PAGE = ROOT / "docs" / "lifecycles.md"
+PAGE = ROOT / "docs" / "language.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 EXAMPLES = "\n".join(block.text for block in blocks(PAGE) if block.language == "yaml")
 OPTIONS = sorted({key for keys in metric_keys().values() for key in keys[1:]})
