@@ -1,8 +1,9 @@
 """Scenarios that stories cannot tell: raw lines in, whole transitions out; and conditions that hold or fail.
 
 A file holds YAML documents. `scenario` has `file` (lifecycles; left out: those of the scenario above), `lines` (what
-simulate reads; `31 * {..}` stands for so many), `until`, `bad` (numbers of bad lines) and `then`, one transition a
-line: `CUSTOMER LIFECYCLE FROM>TO AT FIELD=JSON ..`, or `STAGE+NTH` for a linger. `cause=time` and `cause=ID` are short.
+simulate reads; `31 * {..}` stands for so many, and `##` in it for 00, 01 ..), `until`, `bad` (numbers of bad lines) and
+`then`, one transition a line: `CUSTOMER LIFECYCLE FROM>TO AT FIELD=JSON ..`, or `STAGE+NTH` for a linger. `cause=time`
+and `cause=ID` are short.
 `truth` has `traits` of a customer, and the conditions that hold of him and those that fail.
 """
 
@@ -28,6 +29,7 @@ from shared.transition import Transition, encode
 NOW = "2026-01-01"  # when a truth's customer is looked at
 METRICS = "{count: {count: Never}, total: {sum: x, of: Never}, mean: {avg: x, of: Never}, never: {last: Never}}"
 _REPEATED = re.compile(r"(\d+) \* ")
+_HASHES = re.compile("#+")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,11 @@ def play(scenario: Scenario) -> tuple[list[Transition], list[int]]:
 
 def _written_out(line: str) -> list[str]:
     found = _REPEATED.match(line)
-    return [line] if found is None else [line[found.end() :]] * int(found[1])
+    if found is None:
+        return [line]
+    return [
+        _HASHES.sub(lambda mark: f"{place:0{len(mark[0])}d}", line[found.end() :]) for place in range(int(found[1]))
+    ]
 
 
 def missed(wanted: str, found: Transition) -> list[str]:
