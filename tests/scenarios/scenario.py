@@ -93,9 +93,11 @@ def _written_out(line: str) -> list[str]:
     found = _REPEATED.match(line)
     if found is None:
         return [line]
-    return [
-        _HASHES.sub(lambda mark: f"{place:0{len(mark[0])}d}", line[found.end() :]) for place in range(int(found[1]))
-    ]
+    return [_numbered(line[found.end() :], place) for place in range(int(found[1]))]
+
+
+def _numbered(line: str, place: int) -> str:
+    return _HASHES.sub(lambda mark: f"{place:0{len(mark[0])}d}", line)
 
 
 def missed(wanted: str, found: Transition) -> list[str]:
