@@ -45,6 +45,8 @@ class _Message(msgspec.Struct, rename="camel"):
     historical: Any = False
 
 
+MEMBERS: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Message))
+
 _decode = msgspec.json.Decoder(_Message).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
