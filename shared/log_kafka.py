@@ -7,7 +7,8 @@ Only modules named `log_kafka*` and `shared/partition.py` import aiokafka.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from aiokafka.record import default_records
 
@@ -122,34 +123,31 @@ class KafkaLog:
         return partition_for(key, self._counts[topic])
 
 
-def _sorted_out(topic: str, entries: Sequence[Entry], count: int) -> tuple[list[int], dict[int, list[Entry]]]:
+def _sorted_out(topic: str, entries: Sequence[Entry], count: int) -> tuple[list[int], Mapping[int, list[Entry]]]:
     """Each entry's partition, and the entries of each partition.
 
     Errors: Malformed before anything is sent: a record that the broker refuses would take its whole batch with it.
     """
-    if max(map(_size, entries), default=0) > PLAIN_BYTES_MAX:
+    if max([len(entry.key or b"") + len(entry.value or b"") for entry in entries]) > PLAIN_BYTES_MAX:
         _check_sizes(topic, entries)
     places: list[int] = []
-    groups: dict[int, list[Entry]] = {}
+    groups: defaultdict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
         place = entry.partition
         if place is None:
             assert entry.key is not None, "an entry has a partition or a key"
             place = partition_for(entry.key, count)
         places.append(place)
-        if place in groups:
-            groups[place].append(entry)
-        else:
-            groups[place] = [entry]
+        groups[place].append(entry)
     return places, groups
 
 
 def _check_sizes(topic: str, entries: Sequence[Entry]) -> None:
     for number, entry in enumerate(entries):
-        size = _size(entry) + sum(len(name) + len(value) for name, value in entry.headers)
+        size = (
+            len(entry.key or b"")
+            + len(entry.value or b"")
+            + sum(len(name) + len(value) for name, value in entry.headers)
+        )
         if size > RECORD_BYTES_MAX:
             raise Malformed(f"append to {topic}: entry {number} has {size} bytes, more than {RECORD_BYTES_MAX}")
-
-
-def _size(entry: Entry) -> int:
-    return len(entry.key or b"") + len(entry.value or b"")

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from shared.errors import Unavailable
 from shared.log import Codec, Entry
 from shared.log_kafka_failure import FAILURES, translate
-from shared.log_kafka_producer import RECORDS_MAX, Abandoned, Identity, Producer, Run, may_share
+from shared.log_kafka_producer import RECORDS_MAX, Identity, Producer, may_share, raise_any
 
 SILENCE_MIN_S = 0.5  # one caller's short deadline must not end the producer for all the others
 LATE_TIMEOUT_S = 10  # a broker's failover takes about this long; longer, and another owner may be at work already
@@ -131,31 +131,9 @@ async def _write(producer: Producer, topic: str, groups: Mapping[int, Sequence[E
         [(partition, entries)] = groups.items()
         return {partition: await producer.write(topic, partition, entries)}
     if all(map(may_share, groups.values())):
-        return await _write_shared(producer, topic, groups)
+        return await producer.write_shared(topic, groups)
     outcomes = await asyncio.gather(
         *(producer.write(topic, partition, entries) for partition, entries in groups.items()), return_exceptions=True
     )
-    _raise_any(outcomes)
+    raise_any(outcomes)
     return dict(zip(groups, (outcome for outcome in outcomes if isinstance(outcome, list)), strict=True))
-
-
-async def _write_shared(producer: Producer, topic: str, groups: Mapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
-    """The same without a task for each partition, which costs as much as their few records."""
-    runs: dict[int, list[Run]] = {}
-    failures: list[BaseException] = []
-    for partition, entries in groups.items():
-        try:
-            runs[partition] = await producer.hand_over(topic, partition, entries)
-        except FAILURES as error:
-            failures.append(error)
-    if runs:
-        await asyncio.wait([run.sent for found in runs.values() for run in found])
-    _raise_any([*failures, *(run.sent.exception() for found in runs.values() for run in found)])
-    return {partition: [offset for run in found for offset in run.offsets()] for partition, found in runs.items()}
-
-
-def _raise_any(outcomes: Sequence[object]) -> None:
-    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    if failures:
-        # Partitions cut off because another one's failure ended the producer say less than that other one.
-        raise next((failure for failure in failures if not isinstance(failure, Abandoned)), failures[0])

@@ -6,24 +6,23 @@ on, the broker refuses whatever this producer still has in flight there (KIP-360
 before the successor's records or nowhere.
 
 aiokafka offers no way to give up a producer while the broker is silent, nor to carry an id over. The members with an
-underscore that this needs are touched in this module only.
+underscore that this needs are touched in this module only, and in `shared/log_kafka_batch.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Generator, Sequence
+from collections import defaultdict
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.producer.message_accumulator import MessageBatch
-from aiokafka.structs import RecordMetadata
 
 from shared.log import Codec, Entry
+from shared.log_kafka_batch import Run, SharedBatch, Word, fill
 from shared.log_kafka_failure import FAILURES
 
 BATCH_BYTES_MAX = 512 * 1024  # one produce request at a time goes to a broker, so big ones; half of its 1 MiB limit
@@ -47,16 +46,15 @@ class Abandoned(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
     """This producer was given up while records were on their way."""
 
 
-class Run(NamedTuple):
-    """Records on their way, next to one another in one batch: the future of the first one, and how many they are."""
+class _Lane:
+    """One partition: how much went there, the turn for entering its queue, and the batch that is being filled."""
 
-    sent: asyncio.Future[RecordMetadata]
-    records: int
+    __slots__ = ("batch", "turn", "written")
 
-    def offsets(self) -> range:
-        """Theirs, when `sent` is done. Raises what went wrong."""
-        first: int = self.sent.result().offset
-        return range(first, first + self.records)
+    def __init__(self) -> None:
+        self.batch: SharedBatch | None = None
+        self.turn = asyncio.Lock()
+        self.written = 0
 
 
 class Producer:
@@ -73,8 +71,7 @@ class Producer:
         if identity is not None:
             self._kafka._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
         self._under_way: dict[asyncio.Future[object], float] = {}
-        self._written: Counter[tuple[str, int]] = Counter()
-        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._lanes: defaultdict[tuple[str, int], _Lane] = defaultdict(_Lane)
         self._records_max = records_max
         self._is_worn = False
         self._acknowledged_at = 0.0
@@ -132,64 +129,63 @@ class Producer:
     async def write(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[int]:
         """Append to one partition and return the offsets, when all are acknowledged."""
         if len(entries) == 1 or may_share(entries):
-            runs = await self.hand_over(topic, partition, entries)
-            await asyncio.wait([run.sent for run in runs])
-            return [offset for run in runs for offset in run.offsets()]
-        turn = self._count(topic, partition, len(entries))
-        return await self._write_own(topic, partition, entries, turn)
+            return (await self.write_shared(topic, {partition: entries}))[partition]
+        lane = self._lane(topic, partition, len(entries))
+        return await self._write_own(topic, partition, entries, lane.turn)
 
-    def _count(self, topic: str, partition: int, records: int) -> asyncio.Lock:
-        """Note what goes to a partition; the turn for entering its queue."""
-        self._written[topic, partition] += records
-        self._is_worn = self._is_worn or self._written[topic, partition] >= self._records_max
-        return self._turns[topic, partition]
+    async def write_shared(self, topic: str, groups: Mapping[int, Sequence[Entry]]) -> dict[int, list[int]]:
+        """The same for several partitions, through batches that other writers fill too: what small requests want.
 
-    async def hand_over(self, topic: str, partition: int, entries: Sequence[Entry]) -> list[Run]:
-        """Into batches that other writers fill too: what many small requests want. Returns before they are sent."""
-        turn = self._count(topic, partition, len(entries))
-        place = TopicPartition(topic, partition)
+        When some partitions fail, the others still get through; then the failure is raised.
+        """
+        word = Word()
+        runs: dict[int, list[Run]] = {}
+        for partition, entries in groups.items():
+            try:
+                runs[partition] = await self._hand_over(topic, partition, entries, word)
+            except FAILURES as error:
+                word.failures.append(error)
+        word.settle()
+        await word.done
+        raise_any(word.failures)
+        return {partition: [offset for run in found for offset in run.offsets()] for partition, found in runs.items()}
+
+    def _lane(self, topic: str, partition: int, records: int) -> _Lane:
+        """Where so many records more go to a partition."""
+        lane = self._lanes[topic, partition]
+        lane.written += records
+        if lane.written >= self._records_max:
+            self._is_worn = True
+        return lane
+
+    async def _hand_over(self, topic: str, partition: int, entries: Sequence[Entry], word: Word) -> list[Run]:
+        """Into the batch that is being filled, and into the next when that one is full."""
+        lane = self._lane(topic, partition, len(entries))
         runs: list[Run] = []
         done = 0
         while done < len(entries):
-            if turn.locked():
-                async with turn:
-                    pass
-            entry = entries[done]
-            sent = self._add(place, entry)
-            if sent is None:
-                sent = await self._kafka.send(topic, entry.value, entry.key, partition, headers=list(entry.headers))
-            self._watch(sent)
-            records = 1 + self._join(place, sent, entries, done + 1)
-            runs.append(Run(sent, records))
-            done += records
+            run = None if lane.turn.locked() else self._join(lane, entries, done, word)
+            if run is None:
+                async with lane.turn:
+                    run = self._join(lane, entries, done, word)
+                    if run is None:
+                        lane.batch = await self._open(topic, partition)
+                        continue
+            runs.append(run)
+            done += run.records
         return runs
 
-    def _open_batch(self, place: TopicPartition) -> MessageBatch | None:
-        """The batch that is being filled for a partition; None when there is none."""
-        waiting = self._kafka._message_accumulator._batches.get(place)  # noqa: SLF001
-        return waiting[-1] if waiting else None
+    def _join(self, lane: _Lane, entries: Sequence[Entry], start: int, word: Word) -> Run | None:
+        if self._is_cut:  # nobody would send them, nor say that they have failed
+            raise Abandoned(GIVEN_UP)
+        return None if lane.batch is None else lane.batch.add(entries, start, word)
 
-    def _add(self, place: TopicPartition, entry: Entry) -> asyncio.Future[RecordMetadata] | None:
-        """Put a record into the open batch; None when `send` has to begin another, or to say what is wrong."""
-        batch = None if self._is_cut else self._open_batch(place)
-        return batch and batch.append(entry.key, entry.value, None, headers=list(entry.headers))
-
-    def _join(
-        self, place: TopicPartition, sent: asyncio.Future[RecordMetadata], entries: Sequence[Entry], start: int
-    ) -> int:
-        """Put what follows a record just added into the same batch, as far as there is room; returns how many fitted.
-
-        They share its fate and their offsets follow its own, so they need no future: a fifth of the cost of `send`.
-        """
-        batch = self._open_batch(place) if start < len(entries) else None
-        if batch is None or batch._msg_futures[-1][0] is not sent:  # noqa: SLF001
-            return 0
-        append = batch._builder.append  # noqa: SLF001
-        for number in range(start, len(entries)):
-            entry = entries[number]
-            if append(timestamp=None, key=entry.key, value=entry.value, headers=list(entry.headers)) is None:
-                return number - start
-        return len(entries) - start
+    async def _open(self, topic: str, partition: int) -> SharedBatch:
+        """Have a new batch, to be filled at once, wait for this partition, when the one before is on its way."""
+        sent = await self._kafka.send_batch(self._kafka.create_batch(), topic, partition=partition)
+        self._watch(sent)
+        queue = self._kafka._message_accumulator._batches[TopicPartition(topic, partition)]  # noqa: SLF001
+        return SharedBatch(queue[-1], sent)
 
     async def _write_own(self, topic: str, partition: int, entries: Sequence[Entry], turn: asyncio.Lock) -> list[int]:
         """Through batches of its own, each sent when the one before it is acknowledged.
@@ -200,16 +196,14 @@ class Producer:
         """
         offsets: list[int] = []
         while len(offsets) < len(entries):
-            batch = self._kafka.create_batch()
-            for entry in entries[len(offsets) :] if offsets else entries:
-                if batch.append(timestamp=None, key=entry.key, value=entry.value, headers=list(entry.headers)) is None:
-                    break
-            batch.close()
+            builder = self._kafka.create_batch()
+            records = fill(builder, entries, len(offsets))
+            builder.close()
             async with turn:
-                sent = await self._kafka.send_batch(batch, topic, partition=partition)
+                sent = await self._kafka.send_batch(builder, topic, partition=partition)
             self._watch(sent)
             first = (await asyncio.shield(sent)).offset
-            offsets.extend(range(first, first + batch.record_count()))
+            offsets.extend(range(first, first + records))
         return offsets
 
     def _watch(self, sent: asyncio.Future[object]) -> None:
@@ -261,6 +255,14 @@ class Producer:
         while sender is not None and not sender.done():
             sender.cancel()
             await asyncio.wait({sender}, timeout=0.05)
+
+
+def raise_any(outcomes: Sequence[object]) -> None:
+    """Raise one of the exceptions that are among these, if any: the one that says most."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    if failures:
+        # Partitions cut off because another one's failure ended the producer say less than that other one.
+        raise next((failure for failure in failures if not isinstance(failure, Abandoned)), failures[0])
 
 
 def may_share(entries: Sequence[Entry]) -> bool:

@@ -6,16 +6,17 @@ Source: Segment's HTTP tracking API; skew by `received - (sentAt - originalTimes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 import msgspec
 
-from services.ingest.columns import admit_tracks
+from services.ingest.envelope import Envelope
 from services.ingest.item import Identifier, Item, derived_id, read_item
-from services.ingest.members import Members, are_harmless, bounded, checked, merged, split
+from services.ingest.members import Members, bounded, checked, merged, split
 from services.ingest.moment import moment_ms
+from services.ingest.plain import admit_plain
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.clock import rfc3339
 from shared.event import IDENTIFIER_BYTES_MAX, RESERVED_NAMES, Event
@@ -73,32 +74,14 @@ def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Ite
     return Admission(events, refusals)
 
 
-def admit_read(items: Sequence[Item], intake: Intake) -> Admission:
-    """The same for items that were decoded together, whose every one has its own id."""
-    is_harmless = are_harmless(items)
-    if is_harmless and items and _is_plain(intake):
-        tracks = admit_tracks(items, source=intake.source, received_ms=intake.received_ms, sent_ms=intake.sent_ms)
-        if tracks is not None:
-            return Admission(tracks, [])
-    return admit_each(items, intake, is_harmless=is_harmless)
-
-
-def _is_plain(intake: Intake) -> bool:
-    """Whether there is nothing to be said of the items beside what they say themselves."""
-    return not (intake.kind or intake.historical or intake.context or intake.check)
-
-
-def admit_each(items: Sequence[Item], intake: Intake, *, is_harmless: bool) -> Admission:
-    """The same, one by one. `is_harmless`: their objects need no look."""
-    events: list[Event] = []
-    refusals: list[Refusal] = []
-    judge = _event if is_harmless else event_of
-    for index, item in enumerate(items):
-        try:
-            events.append(judge(item, intake))
-        except Rejected as rejected:
-            refusals.append(rejected.at(index))
-    return Admission(events, refusals)
+def admit_batch(envelope: Envelope, intake: Intake) -> Admission:
+    """The same for a batch; what is plain is judged together, when there is nothing to be said of it beside."""
+    plain = envelope.plain
+    if plain and not (intake.kind or intake.historical or intake.context or intake.check):
+        events = admit_plain(plain, source=intake.source, received_ms=intake.received_ms, sent_ms=intake.sent_ms)
+        if events is not None:
+            return Admission(events, [])
+    return admit(envelope.items, intake)
 
 
 def admit_item(text: bytes, intake: Intake, *, index: int = 0) -> Event:
@@ -121,11 +104,6 @@ def event_of(item: Item, intake: Intake) -> Event:
     item.properties = checked(item.properties, "properties")
     item.traits = checked(item.traits, "traits")
     item.context = bounded(item.context, "context")
-    return _event(item, intake)
-
-
-def _event(item: Item, intake: Intake) -> Event:
-    """The event of an item whose properties, traits and context are sure to be harmless objects."""
     kind = intake.kind or _kind(item, intake)
     customer, other = _parties(item, kind)
     message_id = _identifier(item.message_id, "messageId")

@@ -86,14 +86,11 @@ async def chunks(receive: Receive) -> AsyncGenerator[bytes, None]:
     while more:
         try:
             async with asyncio.timeout(CHUNK_TIMEOUT_S):
-                message = await receive()
+                chunk, more = await _next(receive)
         except TimeoutError as error:
             raise BrokenOff(f"nothing came for {CHUNK_TIMEOUT_S:.0f} s") from error
-        if message["type"] == "http.disconnect":
-            raise BrokenOff("the caller went away before the end of the body")
-        if body := message.get("body", b""):
-            yield body
-        more = message.get("more_body", False)
+        if chunk:
+            yield chunk
 
 
 async def read_body(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
@@ -104,9 +101,11 @@ async def read_body(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
     parts: list[bytes] = []
     size = 0
     unpacker = Unpacker()
+    more = True
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in chunks(receive):
+            while more:
+                chunk, more = await _next(receive)
                 for piece in unpacker.feed(chunk):
                     size += len(piece)
                     if size > bytes_max:
@@ -117,3 +116,11 @@ async def read_body(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
         raise BrokenOff(f"the body took more than {BODY_TIMEOUT_S:.0f} s") from error
     parts.append(unpacker.end())
     return b"".join(parts)
+
+
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    """A chunk, which may be empty, and whether more follow."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise BrokenOff("the caller went away before the end of the body")
+    return message.get("body", b""), message.get("more_body", False)

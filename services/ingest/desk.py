@@ -12,7 +12,7 @@ import msgspec
 from fastapi import Request, Response
 
 from services.ingest import answers, cloud_event
-from services.ingest.admit import Admission, Check, Intake, Kind, admit, admit_item, admit_read, event_of
+from services.ingest.admit import Admission, Check, Intake, Kind, admit, admit_batch, admit_item, event_of
 from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
@@ -120,14 +120,13 @@ async def take_batch(ingest: Ingest, caller: Caller) -> Response:
     caller.body = await read_body(caller.request.receive, bytes_max=BATCH_BYTES_MAX, seat=caller.seat)
     envelope = read_batch(caller.body)
     key = early or _key(ingest, caller, envelope.write_key)
-    _charge(ingest, key, len(envelope.items) + len(envelope.read))
+    _charge(ingest, key, envelope.count)
     caller.seat.take(envelope.event_bytes)
     intake = Intake(
         key.source, ingest.clock.now_ms(), sent_ms=envelope.sent_ms, context=envelope.context, salt=_salt(),
         check=ingest.check(caller),
     )  # fmt: skip
-    admission = admit_read(envelope.read, intake) if envelope.read else admit(envelope.items, intake)
-    return await _take_many(ingest, caller, admission, envelope.excerpt)
+    return await _take_many(ingest, caller, admit_batch(envelope, intake), lambda index: envelope.items[index])
 
 
 async def _take_many(ingest: Ingest, caller: Caller, admission: Admission, text_of: Callable[[int], bytes]) -> Response:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from services.ingest.item import Item, misfit
-from services.ingest.limits import BATCH_EVENTS_MAX, CONTEXT_BYTES_MAX, EVENT_BYTES_MAX
+from services.ingest.item import misfit
+from services.ingest.limits import BATCH_EVENTS_MAX, CONTEXT_BYTES_MAX
 from services.ingest.members import Members, checked, split
 from services.ingest.moment import moment_ms
+from services.ingest.plain import Plain, PlainBatch, read_plain
 from services.ingest.refusal import Code, Rejected
 
 TOKENS_MAX = 200_000  # of a body that has to be cut by hand: 0.1 s of work, far more than an honest batch has
@@ -21,40 +22,41 @@ TOKENS_MAX = 200_000  # of a body that has to be cut by hand: 0.1 s of work, far
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
-    """What came, in the order it was sent: either all `items` still as bytes, or all `read`, when nothing stood out.
+    """What came in a body. `plain` is all of its items, when nothing in them stood out; else it is empty.
 
     `context` applies to each of them, which may overrule it.
     """
 
-    items: list[bytes] = field(default_factory=list)
-    read: list[Item] = field(default_factory=list)
+    body: bytes
     write_key: str | None = None
     sent_ms: int | None = None
     context: dict[str, msgspec.Raw] = field(default_factory=dict)
-    size: int = 0
+    plain: list[Plain] = field(default_factory=list)
+    texts: list[bytes] | None = None
+
+    @property
+    def items(self) -> list[bytes]:
+        """The items in the order they were sent, each still the bytes it was; of plain ones they are cut when asked."""
+        if self.texts is None:
+            self.texts = [bytes(part) for part in _decode_batch(self.body).batch]
+        return self.texts
+
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return len(self.plain) or len(self.items)
 
     @property
     def event_bytes(self) -> int:
         """What the records made of it will hold, about: every item with the context that is copied into it."""
         context_bytes = sum(len(name) + len(bytes(part)) for name, part in self.context.items())
-        return self.size + (len(self.items) + len(self.read)) * context_bytes
-
-    def excerpt(self, index: int) -> bytes:
-        """The text of one item, as it came or nearly so."""
-        return self.items[index] if self.items else msgspec.json.encode(self.read[index])
+        return len(self.body) + self.count * context_bytes
 
 
 class _Batch(msgspec.Struct, rename="camel"):
     batch: list[msgspec.Raw]
-    write_key: str | None = None
-    sent_at: str | None = None
-    context: Members = msgspec.UNSET
-
-
-class _ReadBatch(msgspec.Struct, rename="camel"):
-    batch: list[Item]
     write_key: str | None = None
     sent_at: str | None = None
     context: Members = msgspec.UNSET
@@ -65,7 +67,6 @@ class _Single(msgspec.Struct, rename="camel"):
 
 
 _decode_batch = msgspec.json.Decoder(_Batch).decode
-_decode_read_batch = msgspec.json.Decoder(_ReadBatch).decode
 _decode_single = msgspec.json.Decoder(_Single).decode
 
 
@@ -78,37 +79,23 @@ def read_single(body: bytes) -> Envelope:
         raise misfit(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(Code.NOT_JSON, f"the body is not JSON: {error}") from error
-    return Envelope([body], write_key=single.write_key, size=len(body))
+    return Envelope(body, single.write_key, texts=[body])
 
 
 def read_batch(body: bytes) -> Envelope:
     """The envelope of a batch. Errors: Rejected when the envelope itself is bad; its items are not judged."""
     body = body.removeprefix(_BYTE_ORDER_MARK)
-    batch: _Batch | _ReadBatch | None = _all_read(body)
-    items: list[bytes] = []
-    if batch is None:
-        batch, items = _cut(body)
-    read = batch.batch if isinstance(batch, _ReadBatch) else []
-    if (count := len(items) + len(read)) > BATCH_EVENTS_MAX:
-        raise Rejected(Code.TOO_MANY_EVENTS, f"{count} events, more than {BATCH_EVENTS_MAX}", field="batch")
+    plain = read_plain(body)
+    batch: _Batch | PlainBatch
+    texts: list[bytes] | None
+    batch, texts = (plain, None) if plain is not None else _cut(body)
+    if texts is not None and len(texts) > BATCH_EVENTS_MAX:
+        raise Rejected(Code.TOO_MANY_EVENTS, f"{len(texts)} events, more than {BATCH_EVENTS_MAX}", field="batch")
     context = checked(batch.context, "context")
     if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:
         raise Rejected(Code.INVALID_FIELD, f"context has more than {CONTEXT_BYTES_MAX} bytes", field="context")
     sent_ms = None if batch.sent_at is None else moment_ms(batch.sent_at, "sentAt")
-    return Envelope(items, read, batch.write_key, sent_ms, split(context), len(body))
-
-
-def _all_read(body: bytes) -> _ReadBatch | None:
-    """The batch with all its items decoded in one go; None when one of them needs a closer look."""
-    try:
-        if not body.isascii():
-            body.decode()  # members that stay bytes would let broken UTF-8 through
-        batch = _decode_read_batch(body)
-        if len(body) > EVENT_BYTES_MAX and max(map(len, _decode_batch(body).batch), default=0) > EVENT_BYTES_MAX:
-            return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return batch if all(item.message_id for item in batch.batch) else None
+    return Envelope(body, batch.write_key, sent_ms, split(context), plain.batch if plain is not None else [], texts)
 
 
 def _cut(body: bytes) -> tuple[_Batch, list[bytes]]:

@@ -6,8 +6,8 @@ PostgreSQL cannot keep. Must not know: what the members mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -45,37 +45,29 @@ def bounded(members: Members, field: str) -> Members:
     return members
 
 
-class Carrier(Protocol):
-    """What carries objects."""
+def are_harmless(objects: Sequence[msgspec.Raw]) -> bool:
+    """Whether each of these passes `checked` for sure: at a glance at all of them together.
 
-    properties: Members
-    traits: Members
-    context: Members
-
-
-def are_harmless(carriers: Iterable[Carrier]) -> bool:
-    """Whether everything these carry passes `checked` for sure: at a glance at all of it together.
-
-    Promise: never true when one of them would be refused; often false for harmless ones, which are then looked at one
-    by one. UTF-8 is not its matter.
+    Promise: never true when one of them would be refused; UTF-8 is not its matter.
     """
-    parts = [
-        part
-        for carrier in carriers
-        for part in (carrier.properties, carrier.traits, carrier.context)
-        if part is not msgspec.UNSET
-    ]
-    if not parts:
+    if not objects:
         return True
-    texts = b"\0" + b"\0".join(parts)  # no JSON text holds this byte, so that it stands only where one begins
-    brackets = texts.count(b"{") + texts.count(b"[")
+    texts = b"\0" + b"\0".join(objects)  # no JSON text holds this byte, so that it stands only where one begins
+    structure = texts.translate(None, _NOT_STRUCTURE)
     return (
-        texts.count(b"\0{") == len(parts)
-        and brackets - len(parts) < DEPTH_MAX
-        and texts.count(b",") + brackets < MEMBERS_MAX
-        and b"\\" not in texts
+        texts.count(b"\0{") == len(objects)
+        and _longest(structure) <= MEMBERS_MAX  # for a member there is a comma or a bracket
+        and _longest(structure.translate(None, b",")) <= 2 * DEPTH_MAX  # what opens also closes
         and _has_no_large_number(texts)
+        and not holds_nul(texts)
     )
+
+
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b"{}[],\0"))
+
+
+def _longest(texts: bytes) -> int:
+    return max(map(len, texts.split(b"\0")))
 
 
 _DIGITS_SURE_MAX = 200  # fewer digits and an exponent below 100 stay below 1e308, what a float can hold
@@ -114,11 +106,17 @@ def _text_of_object(members: msgspec.Raw, field: str) -> bytes | None:
 
 def _needs_a_look(text: bytes) -> bool:
     """Whether a bound might be passed: a few scans in C spare nearly every event the walk in Python."""
+    brackets = text.count(b"{") + text.count(b"[")
     return (
-        len(text) > _MEMBER_BYTES_MIN * MEMBERS_MAX
-        or text.count(b"{") + text.count(b"[") > DEPTH_MAX
-        or (b"\\" in text and b"\\u0000" in text)  # looking for one byte first is many times faster
+        brackets > DEPTH_MAX
+        or (len(text) > _MEMBER_BYTES_MIN * MEMBERS_MAX and brackets + text.count(b",") > MEMBERS_MAX)
+        or holds_nul(text)
     )
+
+
+def holds_nul(text: bytes) -> bool:
+    """Whether a text of this JSON may hold a NUL, which can stand there only as an escape."""
+    return b"\\" in text and b"\\u0000" in text  # looking for one byte first is many times faster
 
 
 def _readable(text: bytes, field: str) -> Any:
