@@ -198,9 +198,7 @@ class Partition:
             carried=carried,
         )
 
-    def _take_in(
-        self, profile: Profile, touch: Touch, event: Event, occurred_ms: int, members: dict[str, Any]
-    ) -> int:
+    def _take_in(self, profile: Profile, touch: Touch, event: Event, occurred_ms: int, members: dict[str, Any]) -> int:
         """Feed metrics and traits; the bits of the lifecycles that the record makes worth evaluating."""
         occurrence, t_ms = self._occurrence, profile.clock_ms
         occurrence.occurred_ms = occurred_ms
