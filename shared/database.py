@@ -18,12 +18,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.errors import Refused, Unavailable
+from shared.sqlite import WalConnection
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30  # longer than any bounded batch needs; a hung server is noticed within it
 SQLITE_BUSY_TIMEOUT_S = 30  # another process of the same machine may be in a long transaction
 SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",  # readers and a writer do not wait for one another
     "PRAGMA synchronous=FULL",  # an acknowledged commit survives a power cut
     "PRAGMA foreign_keys=ON",
 )
@@ -72,7 +72,7 @@ def make_engine(
 
 
 def _sqlite_engine(address: str) -> AsyncEngine:
-    engine = create_async_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
+    engine = create_async_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S, "factory": WalConnection})
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: object) -> None:

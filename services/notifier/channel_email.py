@@ -7,7 +7,6 @@ delivery's id, so that a repeat after a crash is the same mail to whoever looks.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator
@@ -24,6 +23,7 @@ from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
 from services.notifier.mail import address_of, mail_of
 from services.notifier.message import Message
+from services.notifier.own_name import OwnName
 from services.notifier.template import Markup
 from shared.document import Faults, Node, Scalar
 from shared.settings import PREFIX, Settings, read_settings
@@ -84,8 +84,16 @@ class _Connection:
 class EmailChannel:
     """Hands mails to one server. `sender` is a mailbox: `Shop <hello@shop.example>`."""
 
-    def __init__(self, server: MailServer, *, sender: str, timeout_s: float = SEND_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        server: MailServer,
+        *,
+        sender: str,
+        timeout_s: float = SEND_TIMEOUT_S,
+        own_name: OwnName | None = None,
+    ) -> None:
         self._server = server
+        self._own_name = own_name or OwnName()
         self._sender = sender
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(CONNECTIONS_MAX)
@@ -148,7 +156,7 @@ class EmailChannel:
             hostname=server.host, port=server.port, timeout=self._timeout_s, use_tls=server.tls == "tls",
             start_tls=server.tls == "starttls", username=server.user or None, password=server.password or None,
             tls_context=server.context if server.tls != "none" else None,
-            local_hostname=await asyncio.to_thread(socket.getfqdn),  # a look at the DNS, for which nobody else waits
+            local_hostname=await self._own_name.get(),
         )  # fmt: skip
         try:
             await client.connect()

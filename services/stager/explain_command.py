@@ -12,7 +12,6 @@ from services.stager import explain_json, explain_text
 from services.stager.evidence import Folded
 from services.stager.explain import explain
 from services.stager.explanation import Explanation
-from services.stager.fold.fingerprints import id_digest
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.simulate import OnBadLine, Simulation, read_lines
@@ -81,7 +80,7 @@ class _Watch:
             self.simulation.pass_by(line)
             return
         profile = self.simulation.profiles.get(event.customer)
-        is_repeat = profile is not None and profile.remembers(id_digest(event.id))
+        is_repeat = profile is not None and profile.remembers(event.id)
         self.simulation.take(line)
         occurred_ms = instant_of(event.occurred_at)
         if not is_repeat and occurred_ms is not None:

@@ -6,9 +6,9 @@ Streaming: memory grows with the customers, not with the events. Reads no file a
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from services.stager.fold.instants import BEGINNING
+from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import Rules
@@ -60,34 +60,33 @@ def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]
 
 
 class Simulation:
-    """One partition and all its customers (`profiles`, by id).
-
-    Who is due waits in two heaps, because an import protects its customers.
-    A heap's entry is (deadline, customer) and stays when the deadline moves; it is skipped when it comes up.
+    """One partition and all its customers (`profiles`, by id). Who is due waits in two queues, because an import
+    protects its customers.
     """
 
     def __init__(self, rules: Rules) -> None:
         self._partition = Partition(rules, clock_ms=BEGINNING)
         self.profiles: dict[str, Profile] = {}
-        self._due: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
-        self._heaps = tuple(self._due.values())
+        self._present, self._past = (_Waiting(self.profiles, historical=kind) for kind in (False, True))
 
     def tick(self, tick_ms: int) -> Iterable[Transition]:
         """Lapse the customers one evaluation at a time, always the smallest (deadline, customer) next."""
         self._partition.observe(None, tick_ms)
-        # Most ticks find nobody due, and then the top of neither heap can be before them.
-        for heap in self._heaps:
-            if heap and heap[0][0] <= tick_ms:
-                return self._lapse(tick_ms)
+        # Most ticks find nobody due, and then nobody stands in a queue with a deadline that has come.
+        if self._present.may_be_due(tick_ms) or self._past.may_be_due(tick_ms):
+            return self._lapse(tick_ms)
         return ()
 
     def _lapse(self, tick_ms: int) -> Iterator[Transition]:
-        historical = (False, True) if self._partition.wakes_historical(tick_ms) else (False,)
-        while (profile := self._next_due(historical, tick_ms)) is not None:
-            due_ms = profile.due_ms
-            assert due_ms is not None
-            yield from self._partition.lapse((profile,), until_ms=due_ms)
-            self._await(profile)
+        queues = (self._present, self._past) if self._partition.wakes_historical(tick_ms) else (self._present,)
+        while True:
+            firsts = [first for queue in queues if (first := queue.first()) is not None]
+            if not firsts:
+                return
+            due_ms, customer = min(firsts)
+            if due_ms > tick_ms:
+                return
+            yield from self._partition.lapse((self.profiles[customer],), until_ms=due_ms)
 
     def pass_by(self, line: Line) -> None:
         """Take only the log's time of a record: it concerns no customer, or one that nobody asks for."""
@@ -102,34 +101,51 @@ class Simulation:
         profile = self.profiles.get(event.customer)
         if profile is None:
             profile = self.profiles[event.customer] = new_profile(event.customer)
-        was_ms, was_historical = profile.due_or_never_ms, profile.historical_ms is None
+        was_ms, was_present = profile.due_or_never_ms, profile.historical_ms is None
         transitions = self._partition.fold(profile, event, line.received_ms)
-        if profile.due_or_never_ms != was_ms or (profile.historical_ms is None) is not was_historical:
-            self._await(profile)
+        is_present = profile.historical_ms is None
+        if profile.due_or_never_ms < was_ms or is_present is not was_present:
+            (self._present if is_present else self._past).put(profile)
         return transitions
 
-    def _await(self, profile: Profile) -> None:
-        if profile.due_ms is not None:
-            heapq.heappush(self._due[profile.historical], (profile.due_ms, profile.customer))
 
-    def _next_due(self, historical: tuple[bool, ...], until_ms: int) -> Profile | None:
-        """Take the customer with the smallest (deadline, customer) that is due by then out of its heap."""
-        tops = [(heap[0], heap) for kind in historical if (heap := self._current(kind))]
-        if not tops:
-            return None
-        (due_ms, customer), heap = min(tops, key=lambda top: top[0])
-        if due_ms > until_ms:
-            return None
-        heapq.heappop(heap)
-        return self.profiles[customer]
+class _Waiting:
+    """The customers who wait for a deadline, those whose latest record is historical or the others, earliest first.
 
-    def _current(self, historical: bool) -> list[tuple[int, str]]:  # noqa: FBT001  # the key of the two heaps
-        """A heap whose first entry says the truth."""
-        heap = self._due[historical]
+    A deadline that moves away is left where it stands: when it comes up, its customer is put further back. So a
+    customer who keeps buying is moved once a month and not with every event.
+    """
+
+    def __init__(self, profiles: Mapping[str, Profile], *, historical: bool) -> None:
+        self._profiles, self._historical = profiles, historical
+        self._heap: list[tuple[int, str]] = []
+        self._stands: dict[str, int] = {}  # the deadline with which each customer stands in the heap; others are void
+
+    def may_be_due(self, tick_ms: int) -> bool:
+        """False when surely nobody is due."""
+        return bool(self._heap) and self._heap[0][0] <= tick_ms
+
+    def put(self, profile: Profile) -> None:
+        """See to it that a customer comes up in time."""
+        due_ms = profile.due_or_never_ms
+        if due_ms < self._stands.get(profile.customer, NEVER):
+            self._stands[profile.customer] = due_ms
+            heapq.heappush(self._heap, (due_ms, profile.customer))
+
+    def first(self) -> tuple[int, str] | None:
+        """The smallest (deadline, customer) that is true, None when nobody waits."""
+        heap, stands = self._heap, self._stands
         while heap:
             due_ms, customer = heap[0]
-            profile = self.profiles[customer]
-            if profile.due_ms == due_ms and profile.historical is historical:
-                break
+            if stands.get(customer) == due_ms:
+                profile = self._profiles[customer]
+                true_ms = profile.due_or_never_ms if profile.historical is self._historical else NEVER
+                if true_ms == due_ms:
+                    return heap[0]
+                del stands[customer]
+                if true_ms < NEVER:
+                    stands[customer] = true_ms
+                    heapq.heapreplace(heap, (true_ms, customer))
+                    continue
             heapq.heappop(heap)
-        return heap
+        return None

@@ -131,5 +131,7 @@ def opened(events: str) -> Generator[BinaryIO, None, None]:
     try:
         with Path(events).open("rb") as file:
             yield file
+    except BrokenPipeError:  # not the file's fault: who reads our output, such as `head`, has seen enough
+        raise
     except OSError as error:
         raise Refused(f"cannot read {events}: {error.strerror}") from error

@@ -5,7 +5,7 @@ Shape: each good line becomes an Event with its log time, as if ingest had writt
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -18,10 +18,12 @@ from shared.event import RESERVED_NAMES, Event
 _INSTANT_MIN_MS: Final = -62_100_000_000_000
 _INSTANT_MAX_MS: Final = 253_300_000_000_000
 
+_NAMED: Final = frozenset(("page", "screen"))
+
 _Identifier = str | int | None
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """An event and when the log received it, in milliseconds."""
 
     event: Event
@@ -45,6 +47,8 @@ class _Message(msgspec.Struct, rename="camel"):
     historical: Any = False
 
 
+MEMBERS: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Message))
+
 _decode = msgspec.json.Decoder(_Message).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -57,17 +61,18 @@ def read_line(line: bytes, number: int) -> Line:
         message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(str(error)) from error
-    occurred_ms = _instant("timestamp", message.timestamp)
-    received_ms = occurred_ms if message.received_at is None else _instant("receivedAt", message.received_at)
+    occurred_ms = received_ms = _instant("timestamp", message.timestamp)
+    if message.received_at is not None:
+        received_ms = _instant("receivedAt", message.received_at)
     if message.type == "import_end":
         return Line(Event(type="import_end"), received_ms)
     event = Event(
         type=message.type,
         id=_identifier(message.message_id) or f"{number:012d}",
-        customer=_customer(message),
+        customer=_identifier(message.user_id) or _anonymous(message),
         name=_name(message),
         occurred_at=message.timestamp if occurred_ms <= received_ms else rfc3339(received_ms),
-        properties=_properties(message),
+        properties=_properties(message) if message.type in _NAMED else _object("properties", message.properties),
         traits=_object("traits", message.traits),
         historical=message.historical is True,
     )
@@ -83,32 +88,30 @@ def _instant(field: str, text: str) -> int:
 
 def _identifier(given: _Identifier) -> str:
     """Text as it is, an integer as its digits; empty when absent."""
-    return "" if given is None else str(given)
+    return given if type(given) is str else "" if given is None else str(given)
 
 
-def _customer(message: _Message) -> str:
-    customer = _identifier(message.user_id) or _identifier(message.anonymous_id)
+def _anonymous(message: _Message) -> str:
+    customer = _identifier(message.anonymous_id)
     if not customer:
         raise Malformed("neither userId nor anonymousId names a customer")
     return customer
 
 
 def _name(message: _Message) -> str:
-    reserved = RESERVED_NAMES.get(message.type)
-    if reserved is not None:
-        return reserved
-    if not message.event:
+    if message.type != "track":
+        return RESERVED_NAMES[message.type]
+    name = message.event
+    if not name:
         raise Malformed("a track needs an event")
-    if message.event.startswith("$"):
-        raise Malformed(f"a track's name may not begin with $: {message.event!r}")
-    return message.event
+    if name[0] == "$":
+        raise Malformed(f"a track's name may not begin with $: {name!r}")
+    return name
 
 
 def _properties(message: _Message) -> msgspec.Raw | msgspec.UnsetType:
-    """The properties; a page's or screen's own name and category are properties too, and win."""
+    """The properties of a page or screen: its own name and category are properties too, and win."""
     raw = _object("properties", message.properties)
-    if message.type not in ("page", "screen"):
-        return raw
     members = {} if raw is msgspec.UNSET else _decode_members(raw)
     for field, own in (("name", message.name), ("category", message.category)):
         if own is not msgspec.UNSET and bytes(own).strip() != b"null":

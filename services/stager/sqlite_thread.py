@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from shared.database import SQLITE_BUSY_TIMEOUT_S, SQLITE_PRAGMAS, translated
+from shared.sqlite import WalConnection
 
 Answer = TypeVar("Answer")
 Work = Callable[[sqlite3.Connection], Answer]
@@ -65,8 +66,9 @@ class SqliteThread:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(
-                self._path, timeout=SQLITE_BUSY_TIMEOUT_S, isolation_level=None, cached_statements=STATEMENTS_MAX
-            )
+                self._path, timeout=SQLITE_BUSY_TIMEOUT_S, isolation_level=None, cached_statements=STATEMENTS_MAX,
+                factory=WalConnection,
+            )  # fmt: skip
             for pragma in SQLITE_PRAGMAS:
                 connection.execute(pragma)
             self._connection = connection

@@ -26,9 +26,11 @@ def run_stories(paths: Sequence[Path]) -> int:
     if not stories and not faults:
         raise Refused("there is no story in these files; a story is a document that begins with `story: TITLE`")
     failed = 0
+    said: set[Fault] = set()  # many stories are about the same files
     for story in stories:
         found, differences = tell(story)
-        _print(story, found, differences)
+        _print(story, [fault for fault in found if fault not in said], differences, failed=bool(found or differences))
+        said.update(found)
         failed += bool(found or differences)
     for fault in faults:
         sys.stderr.write(fault.render() + "\n")
@@ -72,10 +74,9 @@ def _given(paths: tuple[Path, ...]) -> tuple[Loaded, Rules | None]:
     return loaded, compile_rules(loaded.lifecycles) if loaded.lifecycles and not loaded.errors else None
 
 
-def _print(story: Story, faults: Sequence[Fault], differences: Sequence[Difference]) -> None:
-    good = not faults and not differences
+def _print(story: Story, faults: Sequence[Fault], differences: Sequence[Difference], *, failed: bool) -> None:
     steps = f"{len(story.steps)} step{'' if len(story.steps) == 1 else 's'}"
-    sys.stdout.write(f"{'ok    ' if good else 'FAILED'} {story.title} ({steps})\n")
+    sys.stdout.write(f"{'FAILED' if failed else 'ok    '} {story.title} ({steps})\n")
     for text in (*(fault.render() for fault in faults), *map(_rendered, differences)):
         sys.stdout.write("".join(f"  {line}\n" for line in text.splitlines()))
 

@@ -1,4 +1,4 @@
-"""Story files in, stories and every fault out (docs/lifecycles.md tells their form)."""
+"""Story files in, stories and every fault out (docs/language.md tells their form)."""
 
 from __future__ import annotations
 

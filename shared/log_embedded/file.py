@@ -16,6 +16,7 @@ import msgspec
 
 from shared.errors import Refused
 from shared.log import Headers, Topic
+from shared.sqlite import WalConnection
 
 APPLICATION_ID = 0x534C4F47  # "SLOG": what `file` and we know such a file by
 FORMAT_VERSION = 1
@@ -94,8 +95,9 @@ def id_of(slot: int, offset: int) -> int:
 
 def connect(path: str, *, synchronous: str, busy_timeout_s: float) -> sqlite3.Connection:
     """A connection in WAL mode for any one thread at a time. Errors: sqlite3.Error."""
-    connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    connection = sqlite3.connect(
+        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, factory=WalConnection
+    )
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_KEPT}")

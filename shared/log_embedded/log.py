@@ -18,9 +18,10 @@ from shared.log_embedded.file import bounds, ensure_topics, known_topics, packed
 from shared.log_embedded.group import Membership
 from shared.log_embedded.presence import Presence
 from shared.log_embedded.reader import EmbeddedReader, Shared
-from shared.log_embedded.threads import Threads, answered, is_busy
+from shared.log_embedded.threads import Threads, answered
 from shared.log_embedded.writer import Writer
 from shared.partition import partition_for
+from shared.sqlite import is_busy
 
 OPEN_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 10.0

@@ -15,7 +15,8 @@ from shared.log import Arrival
 from shared.log_embedded import group
 from shared.log_embedded.file import Bounds, Stored, bounds, records_from, slot_of
 from shared.log_embedded.group import Claims, Membership
-from shared.log_embedded.threads import Threads, answered, is_busy
+from shared.log_embedded.threads import Threads, answered
+from shared.sqlite import is_busy
 
 POLL_S = 0.02  # how late a record of another process is seen; asking for the file's time costs less than waking up
 LOOK_S_MAX = 0.25  # how late at most: a file's time has coarse steps, two changes within one may look like one

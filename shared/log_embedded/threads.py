@@ -13,17 +13,13 @@ from typing import TypeVar
 
 from shared.errors import Unavailable
 from shared.log_embedded.file import connect, create
+from shared.sqlite import is_busy
 
 BUSY_SLICE_S = 0.25  # how long one attempt waits for another process's transaction; callers with time left try again
 CLOSE_TIMEOUT_S = 3.0
 
 _Result = TypeVar("_Result")
 Job = Callable[[sqlite3.Connection], _Result]
-
-
-def is_busy(error: BaseException) -> bool:
-    """Whether another process holds the file, so that trying again is worth it."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class Threads:

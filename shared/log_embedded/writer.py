@@ -16,7 +16,8 @@ from shared.clock import Clock
 from shared.errors import StagelineError, Unavailable
 from shared.log import Topic
 from shared.log_embedded.append import Row, append_all
-from shared.log_embedded.threads import Threads, is_busy
+from shared.log_embedded.threads import Threads
+from shared.sqlite import is_busy
 
 TRANSACTION_BYTES_MAX = 8 * 1024 * 1024  # some tens of milliseconds of work; one larger request goes alone
 WAITING_BYTES_MAX = 64 * 1024 * 1024  # seconds of work, that in hand included: who comes on top is sent away

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from services.notifier.channel import Failed, NoAddress, Rejected, Sent
 from services.notifier.channel_email import EmailChannel, EmailSettings, MailServer
 from services.notifier.mail import address_of
 from services.notifier.message import Message
+from services.notifier.own_name import OwnName
 from shared.settings import read_settings
 from tests.builders_notifier import NOW_MS, a_message
 from tests.smtp_sink import PASSWORD, USER, SmtpSink, make_certificate, why_no_certificate
@@ -34,7 +37,7 @@ async def channel(sink: SmtpSink) -> AsyncIterator[EmailChannel]:
 
 
 @asynccontextmanager
-async def opened(server: MailServer, **given: float) -> AsyncIterator[EmailChannel]:
+async def opened(server: MailServer, **given: Any) -> AsyncIterator[EmailChannel]:
     channel = EmailChannel(server, sender=SENDER, **given)
     await channel.open()
     yield channel
@@ -71,6 +74,15 @@ async def test_the_connection_is_kept_for_the_next_mail(channel: EmailChannel, s
     for _ in range(5):
         await channel.send(mail_to(), now_ms=NOW_MS)
     assert (len(sink.mails), sink.sessions) == (5, 1)
+
+
+async def test_a_silent_dns_costs_no_mail_its_attempt(sink: SmtpSink):
+    answered = Event()
+    name = OwnName(lambda: "late.example" if answered.wait(10) else "", timeout_s=0.05)
+    async with opened(MailServer(host="127.0.0.1", port=sink.port, tls="none"), timeout_s=5, own_name=name) as channel:
+        answer = await channel.send(mail_to(), now_ms=NOW_MS)
+    answered.set()
+    assert (type(answer), len(sink.mails)) == (Sent, 1)
 
 
 async def test_a_server_that_has_hung_up_meanwhile_is_called_again(channel: EmailChannel, sink: SmtpSink):

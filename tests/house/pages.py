@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "docs" / "operations.md"
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
-PAGES = [README, ARCHITECTURE, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, ARCHITECTURE, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _TICKED = re.compile(r"`([^`\n]+)`")
@@ -53,6 +53,30 @@ def rows(page: Path) -> dict[str, list[str]]:
             first, *others = [cell.strip() for cell in line.strip("| ").split("|")]
             found |= dict.fromkeys(_TICKED.findall(first), others)
     return found
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page: the cells of its head, and those of each row."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def words(self) -> list[str]:
+        """The backquoted words of the first cells, in order."""
+        return [word for row in self.rows for word in _TICKED.findall(row[0])]
+
+
+def tables(page: Path, *head: str) -> list[Table]:
+    """The tables of a page whose head begins with these cells, in order."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    found = [[_cells(line) for line in part.splitlines()] for part in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+    made = [Table(lines[0], tuple(lines[2:])) for lines in found]
+    return [table for table in made if table.head[: len(head)] == head]
+
+
+def _cells(line: str) -> tuple[str, ...]:
+    return tuple(cell.strip() for cell in line.strip().strip("|").split("|"))
 
 
 def commands() -> set[str]:

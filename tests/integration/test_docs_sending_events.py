@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.ingest.refusal import Code
@@ -19,7 +19,7 @@ from shared.event import decode
 from shared.settings import PREFIX, Settings
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_serve import serving
-from tests.servers.node import SOURCE
+from tests.servers.chromium import Browser
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "sending-events.md"
@@ -40,43 +40,52 @@ class _ReadableLog(MemoryLog):
         return []
 
 
-def _run(kind: str, text: str, folder: Path, address: str, node: Path | None) -> subprocess.CompletedProcess[str]:
-    text = text.replace("http://localhost:8080", address).replace("YOUR_WRITE_KEY", "shop-key")
+def _addressed(text: str, client: httpx.AsyncClient) -> str:
+    address = str(client.base_url).removeprefix("http://").rstrip("/")
+    return text.replace("localhost:8080", address).replace("YOUR_WRITE_KEY", "shop-key")
+
+
+def _names(log: MemoryLog) -> Counter[str]:
+    return Counter(decode(entry.value).name for entry in log.entries if entry.key and entry.headers and entry.value)
+
+
+def _run(kind: str, text: str, folder: Path) -> None:
     if kind == "sh":
         text = text.replace("stageline ", f"{sys.executable} -m services.main ")
         command = ["bash", "-euo", "pipefail", "-c", text]
     elif kind == "python":
         command = [sys.executable, "-c", text]
     else:
-        assert node is not None
-        bare = address.removeprefix("http://")
-        page = "import './page.mjs'\n" if kind == "js browser" else ""
-        text = text.replace("localhost:8080", bare) + "\nsetTimeout(() => process.exit(0), 300)\n"
-        if page:  # the SDK looks for its page when it is loaded
-            text = re.sub(r"^import (.*) from (.*)$", r"const \1 = await import(\2)", text, flags=re.MULTILINE)
-            shutil.copy(SOURCE / "page.mjs", node / "page.mjs")
-        (node / "example.mjs").write_text(page + text)
-        command, folder = ["node", "example.mjs"], node
+        (folder / "example.mjs").write_text(text + "\nsetTimeout(() => process.exit(0), 300)\n")
+        command = ["node", "example.mjs"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=_name)
+@pytest.mark.parametrize("number", [n for n, (kind, _) in enumerate(EXAMPLES) if kind != "js browser"], ids=_name)
 async def test_an_example_sends_its_event(number: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     kind, text = EXAMPLES[number]
-    node = request.getfixturevalue("node_sdks") if kind.startswith("js") else None
+    folder = request.getfixturevalue("node_sdks") if kind == "js" else tmp_path
     log = _ReadableLog()
 
     async with serving(log) as (client, _):
-        address = str(client.base_url).rstrip("/")
-        done = await asyncio.to_thread(_run, kind, text, tmp_path, address, node)
+        await asyncio.to_thread(_run, kind, _addressed(text, client), folder)
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    events = [decode(entry.value) for entry in log.entries if entry.key and entry.headers]
-    names = Counter(event.name for event in events)
-    assert names in (
+    assert _names(log) in (
         Counter({"Order Completed": 1}), Counter({"$identify": 1}), Counter({"Cart Viewed": 1, "$page": 1}),
-    ), done.stdout + done.stderr  # fmt: skip
+    )  # fmt: skip
+
+
+async def test_the_example_for_web_pages_sends_its_event(browser: Browser) -> None:
+    [text] = [text for kind, text in EXAMPLES if kind == "js browser"]
+    log = MemoryLog()
+
+    async with serving(log) as (client, _):
+        await browser.visit("u1", _addressed(text, client))
+        left = await browser.leave("u1")
+
+    assert (_names(log), left.failures) == (Counter({"Order Completed": 1}), [])
 
 
 def test_the_page_has_an_example_of_each_kind() -> None:

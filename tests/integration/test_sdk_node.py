@@ -1,4 +1,4 @@
-"""The SDKs of npm that people have, unchanged but for the URL, in Node and in a page."""
+"""The SDKs of npm that people have, unchanged but for the URL, in Node."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from shared.errors import Unavailable
 from shared.event import Event, decode
@@ -31,6 +32,11 @@ def opened(members: object) -> object:
     return msgspec.json.decode(members)
 
 
+def refusals() -> float:
+    labels = {"route": "/v1/batch", "status": "429"}
+    return REGISTRY.get_sample_value("stageline_ingest_requests_total", labels) or 0
+
+
 @pytest.mark.parametrize("script", ["segment.mjs", "rudderstack.mjs"])
 async def test_every_call_of_an_sdk_arrives(node_sdks: Path, script: str) -> None:
     events = await events_of(node_sdks, script, MemoryLog())
@@ -53,13 +59,14 @@ async def test_an_sdk_sends_again_after_503(node_sdks: Path, script: str) -> Non
     assert log.failures_left == 0
 
 
-@pytest.mark.parametrize("strategy", ["single", "batching"])
-async def test_every_call_of_the_browser_sdk_arrives_from_another_origin(node_sdks: Path, strategy: str) -> None:
-    events = await events_of(node_sdks, "browser.mjs", MemoryLog(), strategy)
+@pytest.mark.parametrize("script", ["segment_rate.mjs", "rudderstack_rate.mjs"])
+async def test_an_sdk_waits_as_long_as_429_says(node_sdks: Path, script: str) -> None:
+    refused = refusals()
 
-    assert set(events) == {"$identify", "Order Completed", "$page"}
-    assert {event.customer for event in events.values()} == {"u1"}
-    assert opened(events["Order Completed"].properties) == {"revenue": 12.5}
+    events = await events_of(node_sdks, script, MemoryLog(), key="slow-key")
+
+    assert set(events) == {f"Event {number}" for number in range(1, 6)}
+    assert refusals() - refused == 1  # who comes back sooner is refused again
 
 
 async def test_cloudevents_arrive_in_binary_and_structured_mode(node_sdks: Path) -> None:

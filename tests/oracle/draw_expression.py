@@ -25,6 +25,7 @@ from services.stager.language.definition import (
     Since,
     TraitValue,
 )
+from tests.oracle.draw_rare import rare_test
 from tests.oracle.world import PROPERTIES, TEXTS, TRAITS, World
 
 ORDERS: tuple[OneOf["<", "<=", ">", ">=", "==", "!="], ...] = ("<", "<=", ">", ">=", "==", "!=")
@@ -55,10 +56,15 @@ class ExpressionDraw:
     def tests(self) -> list[Callable[[], Expression]]:
         """The ways to ask one thing."""
         plain: list[Callable[[], Expression]] = [self.loose_test, self.membership, self.text_test, self.number_test]
+        plain.append(self.rare_test)
         if self.of_event:
             return [*plain, self.loose_test, self.loose_test, self.loose]
         timed: list[Callable[[], Expression]] = [self.since_test, self.since_test, self.time_test, self.number_test]
         return [*plain, *timed, *timed, *([self.stay_test] * 6 if self.stays else [])]
+
+    def rare_test(self) -> Expression:
+        """Something that is seldom asked."""
+        return rare_test(self)
 
     def order(self, left: Expression, right: Expression) -> Compare:
         """A comparison, either way round; flags have no order."""
@@ -152,7 +158,7 @@ class ExpressionDraw:
     def since_test(self) -> Expression:
         """How long ago, or how long until."""
         of = self.time()
-        if self.world.chance(0.25) or isinstance(of, Constant):
+        if self.world.chance(0.25):
             of = self.world.pick((TraitValue(("day",)), TraitValue(("day",)), self.loose()))
         span = self.world.duration() * self.world.pick((1, 1, 1, 1, 1, -1, 0))
         return self.order(Since(of, ahead=self.world.chance(0.25)), Constant(span, Kind.DURATION))

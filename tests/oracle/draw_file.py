@@ -60,12 +60,12 @@ def draw_metric(world: World, name: str) -> Metric:
     if function == "changed":
         return Metric(name, "changed", kind, path=world.pick(TRAITS))
     if function == "regular":
-        more.update(period_ms=world.duration(3), periods=world.pick((1, 2, 4)), at_least=world.pick((1, 1, 2)))
+        more.update(period_ms=world.duration(3), periods=world.pick((1, 2, 4, 12)), at_least=world.pick((1, 1, 2, 3)))
     if function == "sequence" and world.chance(0.7):
         more["within_ms"] = world.duration()
     if function == "days" or isinstance(window, Calendar):
         more["zone"] = world.zone
-    steps = tuple(draw_names(world) for _ in range(world.pick((2, 2, 3)) if function == "sequence" else 1))
+    steps = tuple(draw_names(world) for _ in range(world.pick((1, 2, 2, 3, 4)) if function == "sequence" else 1))
     where = ExpressionDraw(world, of_event=True).truth(1) if world.chance(0.25) else None
     return Metric(name, function, kind, steps, where=where, window=window, **more)  # type: ignore[arg-type]
 
@@ -87,7 +87,7 @@ def draw_window(world: World) -> Window | None:
         start, end = sorted((world.time(), world.time(30)))
         return Between(start, end + 1)
     if shape == "calendar":
-        return Calendar(world.pick(("day", "day", "week", "month")), world.pick((0, 0, 1, 2)))
+        return Calendar(world.pick(("day", "day", "week", "month")), world.pick((0, 0, 1, 2, 13)))
     return Within(world.duration(), world.duration(4) if shape == "ago" else 0)
 
 
@@ -130,8 +130,8 @@ def draw_lifecycle(world: World, name: str) -> Lifecycle:
     if world.chance(0.6):
         stages[0] = replace(stages[0], when=None, until=None)
     forward_only = world.chance(0.2)
-    for i in range(1, len(stages)):
-        if world.chance(0.25):
+    for i in range(len(stages)):
+        if len(stages) > 1 and world.chance(0.25):
             came_from = frozenset(world.pick([other for other in names if other != names[i]]) for _ in range(2))
             changed = [*stages[:i], replace(stages[i], came_from=came_from), *stages[i + 1 :]]
             stages = changed if all_reachable(changed, forward_only=forward_only) else stages

@@ -10,6 +10,16 @@ from tests.oracle.values import written
 from tests.oracle.world import EVENTS, TEXTS, World
 
 NUMBERS = (0, 1, 1, 2, 3, -1, 1.0, 2.5, 0.1, 0.2, 1e3, 5e-7, 1.5e-6, 1234567.1234565, 10**12, 1e13, 10**25, 333.333333)
+DAYS = (
+    "2026-02-30",
+    "2026-01-31",
+    "x",
+    "0001-01-01",
+    "9999-12-31T23:59:59.999Z",
+    "9999-12-31T23:59-23:59",
+    "1969-12-31",
+)
+REMEMBERED = 32  # ids: a repeat beyond them is a new event
 CUSTOMERS: tuple[dict[str, Any], ...] = (
     {"userId": "u1"},
     {"userId": "u2"},
@@ -64,6 +74,9 @@ class HistoryDraw:
             return self.lines.append(world.pick(("", "   ", *BROKEN)))
         if self.ids and world.chance(0.06):
             return self.lines.append(world.pick(self.lines))
+        if len(self.lines) > REMEMBERED + 1 and world.chance(0.1):
+            back = world.pick((REMEMBERED - 1, REMEMBERED, REMEMBERED + 1, REMEMBERED + 2))
+            return self.lines.append(self.lines[-back])
         return self.add(self.message())
 
     def add(self, message: dict[str, Any]) -> None:
@@ -139,9 +152,7 @@ class HistoryDraw:
             case "f":
                 return world.chance(0.5)
             case "day":
-                return (
-                    self.write(world.time(40)) if world.chance(0.8) else world.pick(("2026-02-30", "2026-01-31", "x"))
-                )
+                return self.write(world.time(40)) if world.chance(0.8) else world.pick(DAYS)
             case "o":
                 return {"x": world.pick((1, 2, 2.5, "x", None, True)), "y": 1}
             case "l":
@@ -154,7 +165,7 @@ def draw_history(world: World) -> tuple[list[str], int | None]:
     customers = CUSTOMERS[: world.pick((1, 1, 1, 2, 3, 5))]
     draw = HistoryDraw(world, world.start_ms + 10 * world.unit_ms, customers, importing=world.chance(0.15))
     draw.lateness = world.pick((0.0, 0.1, 0.1, 0.2, 0.6))
-    for _ in range(world.pick((1, 3, 6, 10, 10, 15, 20, 30, 60))):
+    for _ in range(world.pick((1, 3, 6, 10, 10, 15, 20, 30, 60, 120))):
         draw.line()
     if world.chance(0.1):
         world.dice.shuffle(draw.lines)

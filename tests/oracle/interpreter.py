@@ -85,7 +85,9 @@ class Simulation:
                 waiting = self.candidates(customer, t)
 
     def candidates(self, customer: Customer, until: int) -> list[int]:
-        """All instants after the last evaluation and up to `until` at which something could change."""
+        """All instants after the last evaluation (none before the first) up to `until` when something could change."""
+        if not customer.events:
+            return []
         found: set[int] = set()
         for lifecycle in self.lifecycles:
             journey = customer.journeys.get(lifecycle.name, Journey())

@@ -14,10 +14,10 @@ EVENTS = ("a", "b", "c", "Order Completed")
 RESERVED = ("$page", "$screen", "$identify", "$group")
 PROPERTIES = (("n",), ("n",), ("s",), ("f",), ("o", "x"), ("l",), ("name",), ("Plan Name",), ("day",))
 TRAITS = (("plan",), ("plan",), ("n",), ("f",), ("day",), ("o", "x"), ("l",), ("Plan Name",), ("in",))
-TEXTS = ("x", "y", "pro", "Pro", "", "straße ☃", 'q"\\')
+TEXTS = ("x", "y", "pro", "Pro", "", "straße ☃", 'q"\\', "ΟΔΟΣ", "İ")
 
-# Where clocks jump: at midnight (Beirut, São Paulo, Asunción), a minute later (St. John's), a whole day (Apia), by half
-# an hour (Lord Howe), and where they do the usual.
+# Where clocks jump: at midnight (Beirut, São Paulo, Asunción), a minute later (St. John's), by a whole day (Apia,
+# Kwajalein), by half an hour (Lord Howe), by two hours (Troll), before the epoch (Lisbon), and as usual.
 PLACES = (
     ("UTC", "2026-01-30T00:00"),
     ("UTC", "2025-12-28T00:00"),
@@ -30,6 +30,12 @@ PLACES = (
     ("Pacific/Apia", "2011-12-28T12:00"),
     ("Australia/Lord_Howe", "2026-04-04T00:00"),
     ("Asia/Kathmandu", "2026-02-27T00:00"),
+    ("Africa/Cairo", "2026-04-22T12:00"),
+    ("Africa/Casablanca", "2026-02-14T00:00"),
+    ("Antarctica/Troll", "2026-03-28T12:00"),
+    ("America/Nuuk", "2024-03-30T12:00"),
+    ("Pacific/Kwajalein", "1993-08-20T00:00"),
+    ("Europe/Lisbon", "1969-12-30T00:00"),
 )
 
 T = TypeVar("T")

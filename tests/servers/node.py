@@ -46,8 +46,7 @@ def _install() -> None:
 
 def run_script(place: Path, script: str, *arguments: str) -> str:
     """Run one of `tests/sdk` where the SDKs are installed, and return what it printed."""
-    for name in (script, "page.mjs"):
-        shutil.copy(SOURCE / name, place / name)
+    shutil.copy(SOURCE / script, place / script)
     done = subprocess.run(
         ["node", script, *arguments], cwd=place, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
     )

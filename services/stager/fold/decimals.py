@@ -29,7 +29,8 @@ def of_float(number: float) -> int | None:
     scaled = number * 1e6
     if not -1.5e18 < scaled < 1.5e18:  # also what is no number at all
         return None
-    return in_range(round(scaled))
+    millionths = round(scaled)
+    return millionths if -NUMBER_MAX <= millionths <= NUMBER_MAX else None
 
 
 def in_range(millionths: int) -> int | None:

@@ -32,12 +32,12 @@ class Span(NamedTuple):
 def of_json(raw: Dynamic) -> Dynamic:
     """A decoded JSON value as a dynamic one."""
     kind = type(raw)
-    if kind is str or kind is bool or raw is None:
-        return raw
-    if kind is int:
-        return of_int(raw)
     if kind is float:
         return of_float(raw)
+    if kind is int:
+        return of_int(raw)
+    if kind is str or kind is bool or raw is None:
+        return raw
     if kind is list:
         return [of_json(item) for item in raw]
     return {key: of_json(member) for key, member in raw.items()}

@@ -35,15 +35,19 @@ def first_place(lifecycle: CompiledLifecycle, t_ms: int) -> Place:
     return Place(lifecycle.fingerprint, stage, t_ms, entries={}, left_ms={})
 
 
-def evaluate(
-    lifecycle: CompiledLifecycle, place: Place, t_ms: int, memories: list[Any], traits: Mapping[str, Any]
+def follow(
+    lifecycle: CompiledLifecycle,
+    place: Place,
+    target: str | None,
+    t_ms: int,
+    memories: list[Any],
+    traits: Mapping[str, Any],
 ) -> Sequence[Change]:
-    """Bring a place up to an instant: what changes, in order. Sets the place's next deadline."""
-    place.version = lifecycle.fingerprint
+    """Bring a place to the target that settling gave, and on, until nothing moves: what changes, in order.
+
+    Lingers that are due are among it. Sets the place's next deadline.
+    """
     current = place.stage
-    target = lifecycle.settle.get(current, lifecycle.settle_elsewhere)(place, t_ms, memories, traits)
-    if target == current and current not in lifecycle.lingering:
-        return ()  # so it ends nearly always
     changes: list[Change] = []
     left: set[str] = set()
     while target != current:

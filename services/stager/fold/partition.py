@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from services.stager.fold.dynamic import of_json, reach, to_json
-from services.stager.fold.evaluation import Change, evaluate, first_place
-from services.stager.fold.fingerprints import id_digest, transition_id
+from services.stager.fold.evaluation import Change, first_place, follow
+from services.stager.fold.fingerprints import transition_id
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.metrics.family import Occurrence
 from services.stager.fold.profile import Profile
@@ -57,9 +57,9 @@ class Partition:
         Errors: Malformed, before anything is changed; the caller quarantines the record and calls `observe`.
         """
         rules = self.rules
-        touch = rules.by_name.get(event.name) or rules.touch(event)
+        touch = rules.touches[event.type].get(event.name) or rules.touch(event)
         occurred_ms = occurred_at(event, received_ms)
-        members = members_of(event) if touch.looks or event.type == "identify" else NO_MEMBERS
+        members = members_of(event) if touch.looks else NO_MEMBERS
         # From here on nothing can fail.
         historical = event.historical
         if historical:
@@ -76,9 +76,15 @@ class Partition:
         while profile.due_or_never_ms <= t_ms:
             self._lapse_one(profile, profile.due_or_never_ms, transitions)
         profile.clock_ms = t_ms
-        if profile.remember(id_digest(event.id)):  # a repeat changes nothing more
-            profile.historical_ms = received_ms if historical else None
-            self._take_in(profile, touch, event, occurred_ms, members, transitions)
+        if not profile.remember(event.id):
+            return transitions  # a repeat changes nothing more
+        profile.historical_ms = received_ms if historical else None
+        touched = self._take_in(profile, touch, event, occurred_ms, members)
+        # A deadline one millisecond away may be an evaluation that was cut short (LANGUAGE.md 5): it goes on now.
+        if profile.pending or profile.due_or_never_ms <= t_ms + 1:
+            self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
+        elif touched:
+            self._evaluate(profile, t_ms, rules.chosen(touched), event, transitions)
         return transitions
 
     def observe(self, event: Event | None, received_ms: int) -> None:
@@ -143,7 +149,11 @@ class Partition:
             if place is None:
                 place = first_place(lifecycle, t_ms)
                 profile.put(index, lifecycle.name, place)
-            changes = evaluate(lifecycle, place, t_ms, memories, traits)
+            place.version, stage = lifecycle.fingerprint, place.stage
+            target = lifecycle.settle.get(stage, lifecycle.settle_elsewhere)(place, t_ms, memories, traits)
+            if target == stage and stage not in lifecycle.lingering:
+                continue  # so it ends nearly always
+            changes = follow(lifecycle, place, target, t_ms, memories, traits)
             if changes:
                 cause = self._cause(event)
                 carry = lifecycle.carry
@@ -188,32 +198,18 @@ class Partition:
             carried=carried,
         )
 
-    def _take_in(
-        self,
-        profile: Profile,
-        touch: Touch,
-        event: Event,
-        occurred_ms: int,
-        members: dict[str, Any],
-        transitions: list[Transition],
-    ) -> None:
-        """Feed metrics and traits, and evaluate what they touch, at the profile's clock."""
-        rules, occurrence, t_ms = self.rules, self._occurrence, profile.clock_ms
-        is_identify = event.type == "identify"
+    def _take_in(self, profile: Profile, touch: Touch, event: Event, occurred_ms: int, members: dict[str, Any]) -> int:
+        """Feed metrics and traits; the bits of the lifecycles that the record makes worth evaluating."""
+        occurrence, t_ms = self._occurrence, profile.clock_ms
         occurrence.occurred_ms = occurred_ms
-        if touch.shows or is_identify:
+        if touch.shows:
             occurrence.id, occurrence.name, occurrence.clock_ms = event.id, event.name, t_ms
             occurrence.is_tracked = event.type in TRACKED
         touched = touch.take(profile.memories, members, occurred_ms, occurrence)
-        if is_identify:
+        if event.type == "identify":
             touched |= self._fold_traits(profile, members)
-        if rules.reads_visits:
-            touched |= _begun(profile, rules.reads_visits, t_ms)
-        # A deadline one millisecond away may be an evaluation that was cut short (LANGUAGE.md 5): it goes on now.
-        if profile.pending or profile.due_or_never_ms <= t_ms + 1:
-            self._evaluate(profile, t_ms, _touched(profile, touched, t_ms), event, transitions)
-        elif touched:
-            self._evaluate(profile, t_ms, rules.chosen(touched), event, transitions)
+        reads_visits = self.rules.reads_visits
+        return touched | _begun(profile, reads_visits, t_ms) if reads_visits else touched
 
     def _fold_traits(self, profile: Profile, mentions: dict[str, Any]) -> int:
         """Take an identify's traits in and feed the metrics that watch them."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from services.stager.fold.fingerprints import DIGEST_BYTES
+from services.stager.fold.fingerprints import DIGEST_BYTES, id_digest
 from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.traits import Traits
 
@@ -123,17 +123,14 @@ class Profile:
         """A JSON object of the current traits, in order of name."""
         return self.traits.as_json()
 
-    def remembers(self, digest: bytes) -> bool:
-        """Whether a digest is among those of the last folded records."""
-        place = self.recent.find(digest)
-        while place >= 0 and place % DIGEST_BYTES:
-            place = self.recent.find(digest, place + 1)
-        return place >= 0
+    def remembers(self, event_id: str) -> bool:
+        """Whether an id is among those of the last folded records."""
+        return holds(self.recent, id_digest(event_id))
 
-    def remember(self, digest: bytes) -> bool:
-        """Keep the digest of a record, and forget the oldest; false when it is there already: then nothing changes."""
-        recent = self.recent
-        if digest in recent and self.remembers(digest):
+    def remember(self, event_id: str) -> bool:
+        """Keep the digest of a record's id, and forget the oldest; false when it is there already: nothing changes."""
+        recent, digest = self.recent, id_digest(event_id)
+        if digest in recent and holds(recent, digest):
             return False
         self.recent = recent + digest if len(recent) < _RECENT_BYTES_MAX else recent[DIGEST_BYTES:] + digest
         return True
@@ -183,6 +180,14 @@ class Profile:
                 self.pending = True
             if place is not None and place.due_ms < self.due_or_never_ms:
                 self.due_or_never_ms = place.due_ms
+
+
+def holds(digests: bytes, digest: bytes) -> bool:
+    """Whether it is one of them, and not the end of one and the begin of the next."""
+    place = digests.find(digest)
+    while place >= 0 and place % DIGEST_BYTES:
+        place = digests.find(digest, place + 1)
+    return place >= 0
 
 
 def new_profile(customer: str) -> Profile:

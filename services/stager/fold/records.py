@@ -26,8 +26,6 @@ def occurred_at(event: Event, received_ms: int) -> int:
     occurred_ms = instant_of(event.occurred_at)
     if occurred_ms is None or not _OCCURRED_MIN_MS < occurred_ms < _OCCURRED_MAX_MS:
         raise Malformed(f"occurred_at is no time: {event.occurred_at!r}")
-    if event.name[:1] == "$" and event.type == "track":
-        raise Malformed(f"a track's name may not begin with $: {event.name!r}")
     if occurred_ms > received_ms:
         return received_ms
     return occurred_ms

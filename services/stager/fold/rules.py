@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 from services.stager.fold.expressions import Compiler, WriteMetric
 from services.stager.fold.fingerprints import fingerprint
@@ -15,8 +15,8 @@ from services.stager.fold.metrics.family import Timeless
 from services.stager.fold.metrics.registry import make_family
 from services.stager.fold.touches import CompiledMetric, Pack, Touch, TraitTouch, Watch, touch
 from services.stager.language.definition import Entered, InStage, Lifecycle, Metric, MetricValue, TraitValue
-from shared.errors import Refused
-from shared.event import Event
+from shared.errors import Malformed, Refused
+from shared.event import Event, EventType
 
 TRACKED = frozenset(("track", "page", "screen"))  # what "*" means (LANGUAGE.md 2)
 
@@ -25,6 +25,7 @@ TRACKED = frozenset(("track", "page", "screen"))  # what "*" means (LANGUAGE.md 
 class Rules:
     """Lifecycles in order of name, metrics in order of fingerprint (`index_of` finds one), and what touches them.
 
+    `touches` says by an event's type and name what it does, for those that came before (`touch` finds the others):
     `by_name` has every event name that a metric mentions (with the metrics of any event in it), `any_tracked` is for
     all other tracks, pages and screens. `reads_visits` has the bits of the lifecycles that use `in_stage()` or
     `entered()`. `packing` has each metric's mark and how its memory is stored (None: as it is); `unpacking` says the
@@ -34,6 +35,7 @@ class Rules:
     lifecycles: tuple[CompiledLifecycle, ...]
     metrics: tuple[CompiledMetric, ...]
     index_of: dict[int, int]
+    touches: dict[EventType, dict[str, Touch]]
     by_name: dict[str, Touch]
     any_tracked: Touch
     by_trait: dict[str, TraitTouch]
@@ -43,11 +45,20 @@ class Rules:
     unpacking: Callable[[bytes], Sequence[tuple[int | None, Pack | None]]]
 
     def touch(self, event: Event) -> Touch:
-        """What this event does to the metrics."""
-        found = self.by_name.get(event.name)
-        if found is not None:
-            return found
-        return self.any_tracked if event.type in TRACKED else _NOTHING
+        """What this event does to the metrics, found for the first time.
+
+        Errors: Malformed for a track whose name only pages and the like may have.
+        """
+        if event.name.startswith("$") and event.type == "track":
+            raise Malformed(f"a track's name may not begin with $: {event.name!r}")
+        elsewhere = self.any_tracked if event.type in TRACKED else _NOTHING
+        found = self.by_name.get(event.name, elsewhere)
+        if event.type == "identify":
+            found = found._replace(looks=True, shows=True)  # traits are looked at, whatever metrics want
+        touches = self.touches[event.type]
+        if len(touches) < NAMES_MAX:
+            touches[event.name] = found
+        return found
 
     def chosen(self, bits: int) -> Sequence[int]:
         """The lifecycles of these bits."""
@@ -55,6 +66,7 @@ class Rules:
 
 
 _NOTHING = touch(())
+NAMES_MAX = 10_000  # of a type; senders who make names up find each anew, which is slower and bounded
 MARK_BYTES = 4  # a metric's fingerprint
 
 
@@ -85,6 +97,7 @@ def compile_rules(lifecycles: Sequence[Lifecycle]) -> Rules:
         lifecycles=compiled,
         metrics=metrics,
         index_of=index_of,
+        touches={event_type: {} for event_type in get_args(EventType)},
         by_name=_by_name(metrics),
         any_tracked=touch(each for each in enumerate(metrics) if None in each[1].definition.steps),
         by_trait=_by_trait(ordered, metrics),

@@ -118,7 +118,8 @@ class _Stages:
             return []
         if until is None:
             return [] if when.horizon is None else _sooner(when.horizon)
-        reasons = f"{self._end(when)} if {when.holds} else 0, 0 if {until.holds} else {self._end(until)}"
+        over = self._beginning  # also before the epoch
+        reasons = f"{self._end(when)} if {when.holds} else {over}, {over} if {until.holds} else {self._end(until)}"
         return _sooner(f"max({reasons})")
 
     def _end(self, truth: Truth) -> str:

@@ -52,8 +52,11 @@ class Source:
 
     def function(self, name: str, arguments: str, lines: Sequence[str], *, promise: str = "") -> None:
         """Add a function of these lines, indented as they stand in its body; `promise` is its docstring."""
-        words = set(re.findall(r"\w+", " ".join(lines)))
-        shared = [f"{local} = {text}" for local, text in self._shared.items() if local in words]
+        words, shared = _words(" ".join(lines)), list[str]()
+        for local, text in reversed(self._shared.items()):  # a later one may name those before it
+            if local in words:
+                shared.insert(0, f"{local} = {text}")
+                words |= _words(text)
         opening = [literal(promise)] if promise else []
         body = "\n".join(indented([*opening, *shared, *lines]))
         self._functions.append(f"def {name}({arguments}):\n{body}\n")
@@ -72,6 +75,10 @@ class Source:
         namespace = dict(self._names)
         exec(compile(self.text, "<lifecycle>", "exec"), namespace)  # noqa: S102  # our own text, see the module's promise
         return namespace
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
 def literal(value: int | str | bool | None) -> str:  # noqa: FBT001  # a flag is a constant like others

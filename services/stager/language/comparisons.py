@@ -23,6 +23,7 @@ from services.stager.language.literals import MILLION, is_quantity, read_time
 _OPERATORS: dict[str, Literal["==", "!=", "<", "<=", ">", ">="]] = {
     "==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
 }  # fmt: skip
+_MOVING = ("since", "time_to", "in_stage")
 
 
 def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
@@ -30,6 +31,8 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
     left_part, sign, right_part = tree.children
     left, right = judge.value(left_part), judge.value(right_part)
     if left is None or right is None:
+        _check_other(judge, left_part, other_part=right_part, other=right)
+        _check_other(judge, right_part, other_part=left_part, other=left)
         return None
     operator = _OPERATORS[judge.said(sign)]
     if isinstance(left, Since | InStage):
@@ -39,6 +42,15 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
     else:
         fits = _fits(judge, tree, left=left, right=right)
     return Compare(operator, left, right) if fits else None
+
+
+def _check_other(judge: Judge, broken_part: Part, *, other_part: Part, other: Expression | None) -> None:
+    """What is compared with `since(..)` can be wrong, too, when what stands inside is."""
+    if other is None or not isinstance(broken_part, Tree) or broken_part.data != "call":
+        return
+    function = judge.said(broken_part.children[0])
+    if function in _MOVING and function in judge.scope.functions:
+        _fits_moving(judge, broken_part, other_part=other_part, other=other)
 
 
 def _fits_moving(judge: Judge, moving_part: Part, *, other_part: Part, other: Expression) -> bool:

@@ -147,6 +147,12 @@ def test_all_wrong_names_of_an_expression_are_reported_in_order() -> None:
     assert [problem.text for problem in problems] == ["ordres", "lst_order"]
 
 
+def test_a_missing_unit_is_reported_beside_the_wrong_name_that_it_is_compared_with() -> None:
+    _, problems = check_truth("since(lst_order) >= 90", SCOPE)
+
+    assert [(problem.text, problem.suggestion) for problem in problems] == [("lst_order", "last_order"), ("90", "90d")]
+
+
 @pytest.mark.parametrize(
     ("written", "part"),
     [

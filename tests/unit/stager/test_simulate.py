@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Linger, Stage
 from services.stager.simulate import simulate
+from services.stager.simulate_command import opened
 from shared.transition import EventCause, Transition
 from tests.unit.fold.builders import at_least, days, lifecycle, metric, silent_for
 
@@ -116,3 +120,10 @@ def test_absent_members_may_be_null_with_or_without_space() -> None:
     ]
 
     assert run(*lines)[1] == []
+
+
+def test_a_reader_who_has_seen_enough_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "events").write_bytes(b"")
+
+    with pytest.raises(BrokenPipeError), opened(str(tmp_path / "events")):
+        raise BrokenPipeError

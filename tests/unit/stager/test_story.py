@@ -156,3 +156,15 @@ def test_a_folder_without_a_story_is_refused(tmp_path: Path) -> None:
 
 def test_the_stories_of_the_demo_come_true() -> None:
     assert story_faults([Path(__file__).parents[3] / "deploy" / "demo"]) == []
+
+
+def test_what_is_wrong_with_a_lifecycle_is_said_once_however_many_stories_are_told_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shop.yaml").write_text(SHOP.replace("orders >= 1", "order >= 1"), encoding="utf-8")
+    stories = [f"story: {name}\ngiven: shop.yaml\nlifecycle: shop\nsteps:{ORDERED}" for name in ("one", "two")]
+    (tmp_path / "shop.stories.yaml").write_text("---\n".join(stories), encoding="utf-8")
+
+    assert run_stories([tmp_path / "shop.stories.yaml"]) == 1
+    printed = capsys.readouterr().out
+    assert (printed.count("no metric `order`"), printed.count("FAILED")) == (1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 from services.stager.fold.decimals import MILLION
@@ -11,7 +12,7 @@ from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.metrics import timeline
 from services.stager.fold.metrics.aggregates import Count, make_aggregate
 from services.stager.fold.metrics.family import Memory, Moving, Occurrence
-from services.stager.fold.source import Source, literal
+from services.stager.fold.source import Source, indented, literal
 from services.stager.language.definition import Metric, Within
 
 
@@ -107,7 +108,11 @@ class CountWithin(WithinWindow):
         if least <= 0:
             return Written(literal(sign in (">=", ">")))
         lasting = source.bind(self.lasting, f"lasting_{index}")
-        end = source.shared(f"{lasting}(memories[{index}], t_ms, {least})", f"end_{index}_{least}")
+        memory = source.shared(f"memories[{index}]", f"memory_{index}")
+        inside = f"{memory}[0][-{least}] + {self._within_ms}"
+        is_plain = f"{memory} is not None and len({memory}) == 1 and len({memory}[0]) >= {least}"
+        text = f"{inside} if {is_plain} else {lasting}({memory}, t_ms, {least})"
+        end = source.shared(text, f"end_{index}_{least}")
         holds = f"({end} > t_ms)" if sign in (">=", ">") else f"({end} <= t_ms)"
         horizon = f"({end} if {end} > t_ms else {source.bind(NEVER, 'NEVER')})"
         return Written(holds, horizon)
@@ -121,15 +126,17 @@ class CountWithin(WithinWindow):
         times: list[int] = memory[0]
         return times[-least] + self._within_ms if len(times) >= least else BEGINNING
 
-    def fold(self, memory: Memory, occurrence: Occurrence) -> Memory:
-        """Nearly always the event is the newest, and none is out or too many."""
-        occurred_ms, gone_ms = occurrence.occurred_ms, occurrence.clock_ms - self._span_ms
-        if memory is not None and len(memory) == 1:
-            times: list[int] = memory[0]
-            if times and gone_ms < times[0] and times[-1] <= occurred_ms and len(times) < timeline.ENTRIES_MAX:
-                times.append(occurred_ms)
-                return memory
-        return super().fold(memory, occurrence)
+    def write_fold(self, index: int, source: Source, *, path: Sequence[str]) -> list[str]:
+        """Nearly always the event is the newest, and none is out or too many: then only its time is added."""
+        memory, times = f"memories[{index}]", source.temporary("times")
+        is_plain = f"{memory} is not None and len({memory}) == 1"
+        is_next = f"({times} := {memory}[0]) and {times}[-1] <= occurred_ms and len({times}) < {timeline.ENTRIES_MAX}"
+        return [
+            f"if {is_plain} and {is_next} and occurrence.clock_ms - {self._span_ms} < {times}[0]:",
+            f"    {times}.append(occurred_ms)",
+            "else:",
+            *indented(super().write_fold(index, source, path=path)),
+        ]
 
 
 class Regular(Sliding):
