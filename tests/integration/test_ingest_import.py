@@ -196,13 +196,11 @@ async def test_a_stopping_service_ends_an_import_between_two_chunks(log: MemoryL
     assert ends(log) == [0, 0, 0]
 
 
-async def test_an_import_over_its_rate_appends_what_it_has_and_waits(log: MemoryLog) -> None:
-    pauses, stop = iter([0.0, 0.0, 60.0]), asyncio.Event()
+async def test_an_import_over_its_rate_appends_what_it_has_and_waits() -> None:
+    pauses, stop, log = iter([0.0, 0.0, 60.0]), asyncio.Event(), _Telling()
     work = _work(log, pause_s=lambda: next(pauses))
     task = asyncio.ensure_future(work.run(_receiver(_lines(10)), stop, is_last=True))
-    async with asyncio.timeout(5):
-        while len(told(log)) < 3:
-            await asyncio.sleep(0)
+    await asyncio.wait_for(log.has_records.wait(), timeout=5)
 
     stop.set()
 
@@ -226,6 +224,19 @@ class _Forgetful(MemoryLog):
     async def append(self, topic: str, entries: Any, *, timeout_s: float) -> list[int]:
         self.count += sum(entry.key is not None for entry in entries)
         return []
+
+
+class _Telling(MemoryLog):
+    """Tells when it is given records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_records = asyncio.Event()
+
+    async def append(self, topic: str, entries: Any, *, timeout_s: float) -> list[int]:
+        offsets = await super().append(topic, entries, timeout_s=timeout_s)
+        self.has_records.set()
+        return offsets
 
 
 def _work(log: MemoryLog, pause_s: Callable[[], float] = lambda: 0.0) -> Import:
