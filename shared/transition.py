@@ -5,6 +5,7 @@ The record is a function of the log alone, byte for byte: the same bytes stand i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -68,6 +69,11 @@ _decoder = msgspec.json.Decoder(Transition)
 def encode(value: Transition | StageValue) -> bytes:
     """The record value of a transition or of a current stage."""
     return _encoder.encode(value)
+
+
+def encode_lines(transitions: Sequence[Transition]) -> bytes:
+    """The record values of many, a line for each."""
+    return _encoder.encode_lines(transitions)
 
 
 def decode(value: bytes | None) -> Transition:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import Rules, compile_rules
@@ -18,7 +19,9 @@ from services.stager.simulate import Simulation, simulate
 from services.stager.summary import Summary
 from shared.collector import spare_the_collector
 from shared.errors import Refused
-from shared.transition import Transition, encode
+from shared.transition import Transition, encode_lines
+
+_PRINTED_AT_ONCE: Final = 100  # half as much work as one after another
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,10 @@ def run_simulation(lifecycles: Sequence[Path], *, events: str, until: str | None
     return 1 if bad.count else 0
 
 
-def _print_transitions(found: Iterable[Transition]) -> None:
+def _print_transitions(found: Iterator[Transition]) -> None:
     out = sys.stdout.buffer
-    for transition in found:
-        out.write(encode(transition) + b"\n")
+    while some := list(islice(found, _PRINTED_AT_ONCE)):
+        out.write(encode_lines(some))
     out.flush()
 
 

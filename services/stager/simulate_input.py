@@ -24,10 +24,11 @@ _Identifier = str | int | None
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """An event and when the log received it, in milliseconds."""
+    """An event and when the log received it, in milliseconds; also when it occurred, where that was read."""
 
     event: Event
     received_ms: int
+    occurred_ms: int | None = None
 
 
 class _Message(msgspec.Struct, rename="camel"):
@@ -61,22 +62,27 @@ def read_line(line: bytes, number: int) -> Line:
         message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(str(error)) from error
-    occurred_ms = received_ms = _instant("timestamp", message.timestamp)
+    occurred_at = message.timestamp
+    occurred_ms = received_ms = _instant("timestamp", occurred_at)
     if message.received_at is not None:
         received_ms = _instant("receivedAt", message.received_at)
-    if message.type == "import_end":
+        if occurred_ms > received_ms:
+            occurred_ms, occurred_at = received_ms, rfc3339(received_ms)
+    kind, traits = message.type, message.traits
+    if kind == "import_end":
         return Line(Event(type="import_end"), received_ms)
+    properties = _page_properties(message) if kind in _NAMED else message.properties
     event = Event(
-        type=message.type,
-        id=_identifier(message.message_id) or f"{number:012d}",
-        customer=_identifier(message.user_id) or _anonymous(message),
-        name=_name(message),
-        occurred_at=message.timestamp if occurred_ms <= received_ms else rfc3339(received_ms),
-        properties=_properties(message) if message.type in _NAMED else _object("properties", message.properties),
-        traits=_object("traits", message.traits),
+        kind,
+        _identifier(message.message_id) or f"{number:012d}",
+        _identifier(message.user_id) or _anonymous(message),
+        _track_name(message.event) if kind == "track" else RESERVED_NAMES[kind],
+        occurred_at,
+        properties if properties is msgspec.UNSET else _object("properties", properties),
+        traits if traits is msgspec.UNSET else _object("traits", traits),
         historical=message.historical is True,
     )
-    return Line(event, received_ms)
+    return Line(event, received_ms, occurred_ms)
 
 
 def _instant(field: str, text: str) -> int:
@@ -98,10 +104,7 @@ def _anonymous(message: _Message) -> str:
     return customer
 
 
-def _name(message: _Message) -> str:
-    if message.type != "track":
-        return RESERVED_NAMES[message.type]
-    name = message.event
+def _track_name(name: str | None) -> str:
     if not name:
         raise Malformed("a track needs an event")
     if name[0] == "$":
@@ -109,9 +112,9 @@ def _name(message: _Message) -> str:
     return name
 
 
-def _properties(message: _Message) -> msgspec.Raw | msgspec.UnsetType:
+def _page_properties(message: _Message) -> msgspec.Raw:
     """The properties of a page or screen: its own name and category are properties too, and win."""
-    raw = _object("properties", message.properties)
+    raw = msgspec.UNSET if message.properties is msgspec.UNSET else _object("properties", message.properties)
     members = {} if raw is msgspec.UNSET else _decode_members(raw)
     for field, own in (("name", message.name), ("category", message.category)):
         if own is not msgspec.UNSET and bytes(own).strip() != b"null":
@@ -119,10 +122,8 @@ def _properties(message: _Message) -> msgspec.Raw | msgspec.UnsetType:
     return msgspec.Raw(_encode(members))
 
 
-def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
+def _object(field: str, raw: msgspec.Raw) -> msgspec.Raw | msgspec.UnsetType:
     """The bytes of an object, UNSET for null. All of it is looked at: what the fold opens later must not fail there."""
-    if raw is msgspec.UNSET:
-        return raw
     try:
         members = _decode_object(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

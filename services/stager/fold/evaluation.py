@@ -6,7 +6,9 @@ Knows places and compiled lifecycles; nothing of records, profiles or how transi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import msgspec
 
 from services.stager.fold.instants import NEVER
 from services.stager.fold.lifecycles import CompiledLifecycle
@@ -16,7 +18,7 @@ from services.stager.language.definition import Linger
 OUT = "out"  # where everyone starts in a segment (LANGUAGE.md 5)
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One transition as the evaluation sees it; times in milliseconds, the rest as in LANGUAGE.md 6."""
 
     change: Literal["moved", "lingered"]

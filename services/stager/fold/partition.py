@@ -51,14 +51,18 @@ class Partition:
         self.born = born
         self._occurrence = Occurrence()
 
-    def fold(self, profile: Profile, event: Event, received_ms: int) -> list[Transition]:
+    def fold(
+        self, profile: Profile, event: Event, received_ms: int, *, occurred_ms: int | None = None
+    ) -> list[Transition]:
         """Lapse, fold and evaluate for one record of this customer; what changed, in order.
 
+        `occurred_ms`: when it occurred, from whoever has read that already, cut to `received_ms`.
         Errors: Malformed, before anything is changed; the caller quarantines the record and calls `observe`.
         """
         rules = self.rules
         touch = rules.touches[event.type].get(event.name) or rules.touch(event)
-        occurred_ms = occurred_at(event, received_ms)
+        if occurred_ms is None:
+            occurred_ms = occurred_at(event, received_ms)
         members = members_of(event) if touch.looks else NO_MEMBERS
         # From here on nothing can fail.
         historical = event.historical
@@ -74,7 +78,7 @@ class Partition:
             t_ms = profile.clock_ms
         transitions: list[Transition] = []
         while profile.due_or_never_ms <= t_ms:
-            self._lapse_one(profile, profile.due_or_never_ms, transitions)
+            self.lapse_one(profile, transitions)
         profile.clock_ms = t_ms
         if not profile.remember(event.id):
             return transitions  # a repeat changes nothing more
@@ -119,8 +123,8 @@ class Partition:
         heapq.heapify(waiting)
         transitions: list[Transition] = []
         while waiting and waiting[0][0] <= until_ms and (bound is None or waiting[0][:2] <= bound):
-            due_ms, customer, place, profile = waiting[0]
-            self._lapse_one(profile, due_ms, transitions)
+            _, customer, place, profile = waiting[0]
+            self.lapse_one(profile, transitions)
             next_ms = profile.due_ms
             if next_ms is None:
                 heapq.heappop(waiting)
@@ -128,8 +132,9 @@ class Partition:
                 heapq.heapreplace(waiting, (next_ms, customer, place, profile))
         return transitions
 
-    def _lapse_one(self, profile: Profile, due_ms: int, transitions: list[Transition]) -> None:
-        """Evaluate at a deadline, cause time, the lifecycles that are due."""
+    def lapse_one(self, profile: Profile, transitions: list[Transition]) -> None:
+        """Evaluate at the profile's next deadline, cause time, the lifecycles that are due; adds what changes."""
+        due_ms = profile.due_or_never_ms
         due = [index for index, place in enumerate(profile.places) if place is not None and place.due_ms <= due_ms]
         self._evaluate(profile, due_ms, due, None, transitions)
 
