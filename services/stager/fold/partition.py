@@ -181,7 +181,8 @@ class Partition:
     ) -> Transition:
         """The record of a change; the customer's clock follows it."""
         self.seq += 1
-        profile.clock_ms = max(profile.clock_ms, change.at_ms)
+        if change.at_ms > profile.clock_ms:
+            profile.clock_ms = change.at_ms
         historical_ms = profile.historical_ms
         is_past = historical_ms is not None and (cause is not _TIME or historical_ms >= change.at_ms)
         return Transition(
