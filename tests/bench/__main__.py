@@ -23,6 +23,7 @@ from tests.bench.http import measure_http
 from tests.bench.latency import measure_latency
 from tests.bench.load import Load
 from tests.bench.notifier import measure_notifier
+from tests.bench.simulate import measure_simulate
 from tests.servers.kafka import FAST_JAVA, KafkaServer
 from tests.servers.postgres import find_server
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--customers", type=int, default=1_000_000)
-    parser.add_argument("--only", default="fold,drain,http,latency,notifier")
+    parser.add_argument("--only", default="fold,simulate,drain,http,latency,notifier")
     parser.add_argument("--drains", default="uniform:2,skewed:2,uniform:1", help="shape:stagers,..")
     options = parser.parse_args()
     figures = asyncio.run(_measure(options, set(options.only.split(","))))
@@ -49,6 +50,9 @@ async def _measure(options: argparse.Namespace, wanted: set[str]) -> dict[str, A
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
     if "fold" in wanted:
         figures["fold"] = asdict(measure_fold())
+    if "simulate" in wanted:
+        with tempfile.TemporaryDirectory() as name:
+            figures["simulate"] = [asdict(each) for each in measure_simulate(Path(name))]
     if "notifier" in wanted:
         with tempfile.TemporaryDirectory() as name, find_server(durable=True) as postgres:
             figures["notifier"] = [
@@ -91,7 +95,7 @@ def _show(figures: dict[str, Any]) -> None:
 
 def _rows(figures: dict[str, Any]) -> list[tuple[str, float]]:
     rows: list[tuple[str, float]] = []
-    for part in ("fold", "http", "drain", "latency", "notifier"):
+    for part in ("fold", "simulate", "http", "drain", "latency", "notifier"):
         entries = figures.get(part, [])
         for entry in [entries] if isinstance(entries, dict) else entries:
             label = " ".join(str(entry[key]) for key in ("shape", "stagers") if key in entry)
