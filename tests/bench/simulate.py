@@ -1,4 +1,4 @@
-"""`stageline simulate` over a million lines, as a user runs it, against only decoding each line's JSON in the same run."""
+"""`stageline simulate` over a million lines, as a user runs it, against decoding each line only, in the same run."""
 
 from __future__ import annotations
 
