@@ -6,16 +6,17 @@ Source: Segment's HTTP tracking API; skew by `received - (sentAt - originalTimes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 import msgspec
 
+from services.ingest.content import identify_traits, page_properties, with_shared
 from services.ingest.envelope import Envelope
 from services.ingest.item import Identifier, Item, derived_id, read_item
-from services.ingest.members import Members, bounded, checked, merged, split
-from services.ingest.moment import moment_ms
+from services.ingest.members import Members, bounded, checked
+from services.ingest.moment import happened_ms, moment_ms
 from services.ingest.plain import admit_plain
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.clock import rfc3339
@@ -75,13 +76,33 @@ def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Ite
 
 
 def admit_batch(envelope: Envelope, intake: Intake) -> Admission:
-    """The same for a batch; what is plain is judged together, when there is nothing to be said of it beside."""
+    """The same for a batch: its plain items are judged together, and only the others with all care."""
     plain = envelope.plain
-    if plain and not (intake.kind or intake.historical or intake.context or intake.check):
-        events = admit_plain(plain, source=intake.source, received_ms=intake.received_ms, sent_ms=intake.sent_ms)
-        if events is not None:
-            return Admission(events, [])
-    return admit(envelope.items, intake)
+    if not plain or intake.kind or intake.historical:
+        return admit(envelope.items, intake)
+    together = admit_plain(
+        plain, source=intake.source, received_ms=intake.received_ms, sent_ms=intake.sent_ms, context=intake.context
+    )
+    events = [event for event in together if event is not None]
+    if len(events) == len(together) and intake.check is None:
+        return Admission(events, [])
+    return _admit_others(together, envelope, intake)
+
+
+def _admit_others(together: Sequence[Event | None], envelope: Envelope, intake: Intake) -> Admission:
+    """Judge the items that have no event yet, and check the events that there are."""
+    events: list[Event] = []
+    refusals: list[Refusal] = []
+    for index, event in enumerate(together):
+        try:
+            if event is None:
+                event = admit_item(envelope.items[index], intake, index=index)
+            elif intake.check is not None:
+                intake.check(event)
+            events.append(event)
+        except Rejected as rejected:
+            refusals.append(rejected.at(index))
+    return Admission(events, refusals)
 
 
 def admit_item(text: bytes, intake: Intake, *, index: int = 0) -> Event:
@@ -110,7 +131,7 @@ def event_of(item: Item, intake: Intake) -> Event:
     assert message_id is not None, "items without an id have been given one"
     name = _track_name(item.event) if kind == "track" else _NAMES[kind]
     properties, traits, group = (item.properties, _UNSET, None) if kind == "track" else _substance(item, kind)
-    context = _with_shared(item.context, intake.context) if intake.context else item.context
+    context = with_shared(item.context, intake.context) if intake.context else item.context
     occurred_at = _occurred_at(item, intake)
     # By place: twelve keywords take as long as all the rest of making it.
     event = Event(
@@ -181,9 +202,10 @@ def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
         case "track":
             return item.properties, _UNSET, None
         case "page" | "screen":
-            return merged(item.properties, _own_properties(item)), _UNSET, None
+            properties = page_properties(item.properties, name=item.name, category=item.category)
+            return properties, _UNSET, None
         case "identify":
-            return _UNSET, _traits_of_identify(item), None
+            return _UNSET, identify_traits(item.traits, context=item.context), None
         case "group":
             group = _identifier(item.group_id, "groupId")
             if group is None:
@@ -195,53 +217,16 @@ def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
             assert_never(kind)
 
 
-def _own_properties(item: Item) -> dict[str, msgspec.Raw]:
-    """A page's or screen's own name and category, which are properties too."""
-    own: dict[str, msgspec.Raw] = {}
-    for name, value in (("name", item.name), ("category", item.category)):
-        if value is _UNSET or bytes(value) == b"null":
-            continue
-        text = bytes(value)
-        if not text.startswith(b'"') or b"\\u0000" in text:
-            raise Rejected(Code.INVALID_FIELD, f"{name} must be text without NUL", field=name)
-        own[name] = value
-    return own
-
-
-def _traits_of_identify(item: Item) -> Members:
-    """RudderStack's SDKs put an identify's traits into its context only."""
-    if item.traits is not _UNSET:
-        return item.traits
-    return checked(split(item.context).get("traits", _UNSET), "context.traits")
-
-
-def _with_shared(context: Members, shared_context: dict[str, msgspec.Raw]) -> Members:
-    own = split(context)
-    return merged(context, {name: part for name, part in shared_context.items() if name not in own})
-
-
 def _occurred_at(item: Item, intake: Intake) -> str:
     if intake.historical:
         if item.timestamp is None:
             raise Rejected(Code.MISSING_FIELD, "an imported item needs its timestamp", field="timestamp")
         occurred_ms = moment_ms(item.timestamp, "timestamp")
     else:
-        occurred_ms = _live_ms(item, intake)
+        occurred_ms = happened_ms(
+            item.timestamp, original=item.original_timestamp, sent_at=item.sent_at,
+            sent_ms=intake.sent_ms, received_ms=intake.received_ms,
+        )  # fmt: skip
     if occurred_ms < 0:
         raise Rejected(Code.INVALID_FIELD, "the time lies before 1970", field="timestamp")
     return rfc3339(min(intake.received_ms, occurred_ms))
-
-
-def _live_ms(item: Item, intake: Intake) -> int:
-    """The sender's time, corrected by how wrong its clock was when it sent."""
-    timestamp = original = None
-    if item.timestamp is not None:
-        timestamp = moment_ms(item.timestamp, "timestamp")
-    if item.original_timestamp is not None:
-        original = moment_ms(item.original_timestamp, "originalTimestamp")
-    sent_ms = intake.sent_ms if item.sent_at is None else moment_ms(item.sent_at, "sentAt")
-    if sent_ms is None:
-        said = original if timestamp is None else timestamp
-        return intake.received_ms if said is None else said
-    said = timestamp if original is None else original
-    return intake.received_ms if said is None else intake.received_ms - (sent_ms - said)

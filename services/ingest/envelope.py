@@ -14,7 +14,7 @@ from services.ingest.item import misfit
 from services.ingest.limits import BATCH_EVENTS_MAX, CONTEXT_BYTES_MAX
 from services.ingest.members import Members, checked, split
 from services.ingest.moment import moment_ms
-from services.ingest.plain import Plain, PlainBatch, read_plain
+from services.ingest.plain import Plain, PlainBatch, read_each, read_plain
 from services.ingest.refusal import Code, Rejected
 
 TOKENS_MAX = 200_000  # of a body that has to be cut by hand: 0.1 s of work, far more than an honest batch has
@@ -24,7 +24,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(slots=True)
 class Envelope:
-    """What came in a body. `plain` is all of its items, when nothing in them stood out; else it is empty.
+    """What came in a body. `plain` is a batch's items, with None for those in which something stands out.
 
     `context` applies to each of them, which may overrule it.
     """
@@ -33,7 +33,7 @@ class Envelope:
     write_key: str | None = None
     sent_ms: int | None = None
     context: dict[str, msgspec.Raw] = field(default_factory=dict)
-    plain: list[Plain] = field(default_factory=list)
+    plain: list[Plain | None] = field(default_factory=list)
     texts: list[bytes] | None = None
 
     @property
@@ -85,17 +85,23 @@ def read_single(body: bytes) -> Envelope:
 def read_batch(body: bytes) -> Envelope:
     """The envelope of a batch. Errors: Rejected when the envelope itself is bad; its items are not judged."""
     body = body.removeprefix(_BYTE_ORDER_MARK)
-    plain = read_plain(body)
-    batch: _Batch | PlainBatch
-    texts: list[bytes] | None
-    batch, texts = (plain, None) if plain is not None else _cut(body)
-    if texts is not None and len(texts) > BATCH_EVENTS_MAX:
-        raise Rejected(Code.TOO_MANY_EVENTS, f"{len(texts)} events, more than {BATCH_EVENTS_MAX}", field="batch")
+    batch, plain, texts = _opened(body)
     context = checked(batch.context, "context")
     if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:
         raise Rejected(Code.INVALID_FIELD, f"context has more than {CONTEXT_BYTES_MAX} bytes", field="context")
     sent_ms = None if batch.sent_at is None else moment_ms(batch.sent_at, "sentAt")
-    return Envelope(body, batch.write_key, sent_ms, split(context), plain.batch if plain is not None else [], texts)
+    return Envelope(body, batch.write_key, sent_ms, split(context), plain, texts)
+
+
+def _opened(body: bytes) -> tuple[_Batch | PlainBatch, list[Plain | None], list[bytes] | None]:
+    """The batch, its items as far as they are plain, and what they were before if they had to be taken apart."""
+    together = read_plain(body)
+    if together is not None:
+        return together, together.batch, None
+    batch, texts = _cut(body)
+    if len(texts) > BATCH_EVENTS_MAX:
+        raise Rejected(Code.TOO_MANY_EVENTS, f"{len(texts)} events, more than {BATCH_EVENTS_MAX}", field="batch")
+    return batch, read_each(texts), texts
 
 
 def _cut(body: bytes) -> tuple[_Batch, list[bytes]]:

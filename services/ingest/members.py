@@ -58,9 +58,19 @@ def are_harmless(objects: Sequence[msgspec.Raw]) -> bool:
         texts.count(b"\0{") == len(objects)
         and _longest(structure) <= MEMBERS_MAX  # for a member there is a comma or a bracket
         and _longest(structure.translate(None, b",")) <= 2 * DEPTH_MAX  # what opens also closes
-        and _has_no_large_number(texts)
+        and (_has_no_large_number(texts) or _are_readable(objects))
         and not holds_nul(texts)
     )
+
+
+def _are_readable(objects: Sequence[msgspec.Raw]) -> bool:
+    """Whether all can be decoded: hexadecimal ids look like large numbers more often than not."""
+    try:
+        for part in objects:
+            _decode_any(part)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"{}[],\0"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from services.ingest.admit import Intake, admit, admit_batch
 from services.ingest.envelope import read_batch
 from services.ingest.plain import admit_plain
-from shared.event import encode
+from services.ingest.refusal import Code, Rejected
+from shared.event import Event, encode
 
 NOW_MS = 1_767_225_600_000
 
@@ -27,12 +28,13 @@ _PLAIN = {"type": "track", "event": "Order Completed", "userId": "u1", "timestam
 _OBJECTS = st.sampled_from(
     [{"a": 1}, {"a": [1, {"b": 2}]}, {"library": {"name": "x"}}, {"traits": {"a": 2}}, None, 5, {"n": 1e300},
      {"q": "\\"}, {"a": "\0"}, {"long": list(range(1_000))}, {"long": list(range(400)), "text": "x" * 2_000},
-     {"": [[[[]]]] * 9}],
+     {"": [[[[]]]] * 9}, {"name": "own", "order": "7e1234af-9d52"}],
 )  # fmt: skip
+_NAMES = st.sampled_from(["n", "", "a\0b", None, 5, {}])
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "type": st.sampled_from(["track", "page", "identify", "identify", "nothing", None]),
+    "type": st.sampled_from(["track", "page", "screen", "identify", "identify", "group", "alias", "nothing", None]),
     "event": st.sampled_from(["Cart Viewed", "$page", "", "e" * 200, None, 5]),
-    "name": st.sampled_from(["n", 5]), "integrations": st.sampled_from([{}, {"All": True}]),
+    "name": _NAMES, "category": _NAMES, "integrations": st.sampled_from([{}, {"All": True}]),
     "userId": _IDS, "anonymousId": _IDS, "messageId": _IDS,
     "groupId": st.sampled_from([None, "g", {}]), "previousId": st.sampled_from([None, "p", 1.5]),
     "timestamp": _TIMES, "sentAt": _TIMES, "originalTimestamp": _TIMES,
@@ -40,16 +42,35 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
 }  # fmt: skip
 _NEARLY_PLAIN = st.one_of(st.fixed_dictionaries({name: values}) for name, values in _FIELDS.items())
 _IDENTIFIES = st.fixed_dictionaries({"type": st.just("identify")}, optional={"traits": _OBJECTS, "context": _OBJECTS})
-_ODD = st.just({}) | _NEARLY_PLAIN | _IDENTIFIES | st.fixed_dictionaries({}, optional=_FIELDS)
-_INTAKES = st.builds(Intake, st.just("shop"), st.just(NOW_MS), sent_ms=st.sampled_from([None, NOW_MS - 5, NOW_MS + 5]))
+_PAGES = st.fixed_dictionaries(
+    {"type": st.sampled_from(["page", "screen"])}, optional={"name": _NAMES, "category": _NAMES, "properties": _OBJECTS}
+)
+_GROUPS = st.fixed_dictionaries({"type": st.just("group"), "groupId": _IDS}, optional={"traits": _OBJECTS})
+_TIMED = st.fixed_dictionaries({"timestamp": _TIMES, "sentAt": _TIMES, "originalTimestamp": _TIMES})
+_ODD = (
+    st.just({}) | _NEARLY_PLAIN | _IDENTIFIES | _PAGES | _GROUPS | _TIMED | st.fixed_dictionaries({}, optional=_FIELDS)
+)
+
+
+def _check(event: Event) -> None:
+    if event.name in ("Cart Viewed", "$identify"):
+        raise Rejected(Code.INVALID_FIELD, f"{event.id} breaks its schema", field="event")
+
+
+_CONTEXTS = st.sampled_from([{}, {"library": b'{"name": "x"}'}, {"traits": b'{"a":3}', "library": b'"y"'}])
+_INTAKES = st.builds(
+    Intake, st.just("shop"), st.just(NOW_MS), sent_ms=st.sampled_from([None, NOW_MS - 5, NOW_MS + 5, 2 * NOW_MS + 5]),
+    context=_CONTEXTS.map(lambda members: {name: msgspec.Raw(text) for name, text in members.items()}),
+    check=st.sampled_from([None, _check]),
+)  # fmt: skip
 
 
 def _batch(odd: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**_PLAIN, "messageId": f"m{number}", **item} for number, item in enumerate(odd)]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
-@given(st.lists(_ODD, min_size=1, max_size=3), _INTAKES)
+@settings(max_examples=1_000, deadline=None, derandomize=True)
+@given(st.lists(_ODD, min_size=1, max_size=4), _INTAKES)
 @example([{"type": "identify", "context": {"traits": {"plan": "pro"}}}], Intake("shop", NOW_MS))
 def test_judging_together_gives_what_judging_one_by_one_gives(odd: list[dict[str, Any]], intake: Intake) -> None:
     texts = [msgspec.json.encode(item) for item in _batch(odd)]
@@ -61,30 +82,70 @@ def test_judging_together_gives_what_judging_one_by_one_gives(odd: list[dict[str
     assert found.refusals == careful.refusals
 
 
+def _together(body: bytes, *, sent_ms: int | None = None) -> list[Event | None]:
+    return admit_plain(read_batch(body).plain, source="shop", received_ms=NOW_MS, sent_ms=sent_ms, context={})
+
+
 _SDKS_OWN = {
     "integrations": {}, "anonymousId": None, "context": {"library": {"name": "analytics-python", "version": "2.2.0"}},
 }  # fmt: skip
+_SDKS_SEND: list[dict[str, Any]] = [
+    {"type": "identify", "traits": {"plan": "pro"}},
+    {"type": "identify", "context": {"traits": {"plan": "pro"}}},
+    {"anonymousId": "a"},
+    {"userId": 42},
+    {"userId": "", "anonymousId": "a"},
+    {"type": "page", "name": "Home", "properties": {"url": "/"}},
+    {"type": "screen", "category": "Shop"},
+    {"type": "group", "groupId": "g1", "traits": {"seats": 5}},
+    {"properties": {"order_id": "7e1234af-9d52"}},
+    {"timestamp": None, "originalTimestamp": "2025-12-31T23:59:59.123+01:00", "sentAt": "2026-01-01T00:00:00.000Z"},
+    {"timestamp": None},
+]
 
 
 @pytest.mark.parametrize("sent_ms", [None, NOW_MS + 5_000])
 def test_what_sdks_send_is_judged_together(sent_ms: int | None) -> None:
-    items = [{**_SDKS_OWN, "type": "identify", "traits": {"plan": "pro"}}, {**_SDKS_OWN, "anonymousId": "a"}] * 50
+    items = [{**_SDKS_OWN, **item} for item in _SDKS_SEND]
     body = msgspec.json.encode({"batch": _batch(items)})
     careful = admit(read_batch(body).items, Intake("shop", NOW_MS, sent_ms=sent_ms))
 
-    together = admit_plain(read_batch(body).plain, source="shop", received_ms=NOW_MS, sent_ms=sent_ms)
+    together = _together(body, sent_ms=sent_ms)
 
     assert together == careful.events
-    assert len(careful.events) == 100
+    assert len(careful.events) == len(items)
+
+
+_ALONE: list[dict[str, Any]] = [
+    {"messageId": None}, {"type": "alias", "previousId": "p"}, {"userId": "x" * 200}, {"event": 5}, {"traits": []},
+    {"properties": {"a": "\0"}}, {"timestamp": "soon"}, {"integrations": "x" * 33_000}, {"userId": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", _ALONE, ids=lambda odd: next(iter(odd)))
+def test_only_the_item_that_stands_out_is_left_to_be_judged_alone(odd: dict[str, Any]) -> None:
+    together = _together(msgspec.json.encode({"batch": _batch([{}, odd, {}])}))
+
+    assert [event is None for event in together] == [False, True, False]
+
+
+def test_an_item_that_is_no_json_is_left_to_be_judged_alone() -> None:
+    good = msgspec.json.encode(_batch([{}])[0])
+
+    together = _together(b'{"batch":[' + good + b',{"type":track},' + good + b"]}")
+
+    assert [event is None for event in together] == [False, True, False]
 
 
 def test_a_time_after_the_receipt_is_cut_to_it() -> None:
     times = ["2025-12-31T23:59:59.123Z", "2030-01-01T00:00:00.000Z"]
-    envelope = read_batch(msgspec.json.encode({"batch": _batch([{"timestamp": time} for time in times])}))
 
-    together = admit_plain(envelope.plain, source="shop", received_ms=NOW_MS, sent_ms=None)
+    together = _together(msgspec.json.encode({"batch": _batch([{"timestamp": time} for time in times])}))
 
-    assert [event.occurred_at for event in together or []] == ["2025-12-31T23:59:59.123Z", "2026-01-01T00:00:00.000Z"]
+    assert [event and event.occurred_at for event in together] == [
+        "2025-12-31T23:59:59.123Z",
+        "2026-01-01T00:00:00.000Z",
+    ]
 
 
 _BAD_PROPERTIES = [
