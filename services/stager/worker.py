@@ -29,7 +29,7 @@ from shared.topics import Topics
 
 POLL_TIMEOUT_S = 0.1  # how long an idle loop waits for records; a deadline shortens it
 POLL_TIMEOUT_MIN_S = 0.005  # no deadline makes the loop turn more often than 200 times a second
-FOLD_SLICE_RECORDS = 100  # folding lets the settling of the last batch move on this often (every few ms)
+FOLD_SLICE_RECORDS = 25  # folding lets the settling of the last batch move on this often (every millisecond)
 
 
 @dataclass(frozen=True, slots=True)

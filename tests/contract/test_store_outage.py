@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -102,6 +103,31 @@ async def test_a_server_that_says_nothing_is_unavailable_within_the_bound(
     assert await postgres_store.load({0: ["ann"]}) == {}
     await hasty.save([batch(claim, profiles=[profile("ann")])])
     await hasty.close()
+
+
+@pytest.mark.postgres
+async def test_a_save_that_waits_while_another_claims_writes_nothing(
+    postgres_store: Store, postgres_stager_address: str
+) -> None:
+    claims = await postgres_store.claim([0, 1])
+    other = await asyncpg.connect(postgres_stager_address.replace("+asyncpg", ""))
+    await other.execute("BEGIN; UPDATE positions SET epoch = epoch + 1 WHERE partition = 1")
+    parts = [batch(claims[0], profiles=[profile("ann")]), batch(claims[1], partition=1, profiles=[profile("bob")])]
+    saving = asyncio.ensure_future(postgres_store.save(parts))
+    await asyncio.wait_for(_until_somebody_waits(other), WAIT_S)
+
+    await other.execute("COMMIT")
+
+    with pytest.raises(FenceLost, match=r"\[1\]"):
+        await asyncio.wait_for(saving, WAIT_S)
+    await other.close()
+    assert await postgres_store.load({0: ["ann"], 1: ["bob"]}) == {}
+    assert (await postgres_store.claim([0]))[0].position.offset == 0
+
+
+async def _until_somebody_waits(connection: asyncpg.Connection[Any]) -> None:
+    while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no signal
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.postgres
