@@ -59,10 +59,10 @@ def from_ms(instant_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=instant_ms)
 
 
-# Formatting the parts costs more than all the rest.
-_MINUTES = [f"{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60)]
-_SECONDS = [f"{second:02d}." for second in range(60)]
-_FRACTIONS = [f"{millisecond:03d}Z" for millisecond in range(SECOND_MS)]
+# The parts of what `rfc3339` writes, behind the day: formatting them costs more than all the rest.
+MINUTE_TEXTS = [f"{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60)]
+SECOND_TEXTS = [f"{second:02d}." for second in range(60)]
+FRACTION_TEXTS = [f"{millisecond:03d}Z" for millisecond in range(SECOND_MS)]
 
 
 def rfc3339(instant_ms: int) -> str:
@@ -70,7 +70,7 @@ def rfc3339(instant_ms: int) -> str:
     day, rest = divmod(instant_ms, DAY_MS)
     minute, rest = divmod(rest, MINUTE_MS)
     second, millisecond = divmod(rest, SECOND_MS)
-    return f"{_day(day)}{_MINUTES[minute]}{_SECONDS[second]}{_FRACTIONS[millisecond]}"
+    return f"{_day(day)}{MINUTE_TEXTS[minute]}{SECOND_TEXTS[second]}{FRACTION_TEXTS[millisecond]}"
 
 
 @lru_cache(maxsize=4096)  # ten years and more

@@ -71,8 +71,7 @@ class Simulation:
     def tick(self, tick_ms: int) -> Sequence[Transition]:
         """Lapse the customers one evaluation at a time, always the smallest (deadline, customer) next."""
         partition, waiting = self._partition, self._waiting
-        if tick_ms > partition.clock_ms:
-            partition.clock_ms = tick_ms
+        partition.observe(None, tick_ms)
         if waiting.earliest_ms > tick_ms and not self._past:
             return ()  # so it is nearly always
         wakes_past = partition.wakes_historical(tick_ms)

@@ -68,18 +68,17 @@ def read_line(line: bytes, number: int) -> Line:
         received_ms = _instant("receivedAt", message.received_at)
         if occurred_ms > received_ms:
             occurred_ms, occurred_at = received_ms, rfc3339(received_ms)
-    kind, traits = message.type, message.traits
+    kind = message.type
     if kind == "import_end":
         return Line(Event(type="import_end"), received_ms)
-    properties = _page_properties(message) if kind in _NAMED else message.properties
     event = Event(
         kind,
         _identifier(message.message_id) or f"{number:012d}",
         _identifier(message.user_id) or _anonymous(message),
         _track_name(message.event) if kind == "track" else RESERVED_NAMES[kind],
         occurred_at,
-        properties if properties is msgspec.UNSET else _object("properties", properties),
-        traits if traits is msgspec.UNSET else _object("traits", traits),
+        _page_properties(message) if kind in _NAMED else _object("properties", message.properties),
+        _object("traits", message.traits),
         historical=message.historical is True,
     )
     return Line(event, received_ms, occurred_ms)
@@ -114,7 +113,7 @@ def _track_name(name: str | None) -> str:
 
 def _page_properties(message: _Message) -> msgspec.Raw:
     """The properties of a page or screen: its own name and category are properties too, and win."""
-    raw = msgspec.UNSET if message.properties is msgspec.UNSET else _object("properties", message.properties)
+    raw = _object("properties", message.properties)
     members = {} if raw is msgspec.UNSET else _decode_members(raw)
     for field, own in (("name", message.name), ("category", message.category)):
         if own is not msgspec.UNSET and bytes(own).strip() != b"null":
@@ -122,8 +121,10 @@ def _page_properties(message: _Message) -> msgspec.Raw:
     return msgspec.Raw(_encode(members))
 
 
-def _object(field: str, raw: msgspec.Raw) -> msgspec.Raw | msgspec.UnsetType:
+def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
     """The bytes of an object, UNSET for null. All of it is looked at: what the fold opens later must not fail there."""
+    if raw is msgspec.UNSET:
+        return raw
     try:
         members = _decode_object(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

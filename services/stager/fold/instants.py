@@ -10,7 +10,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from shared.clock import DAY_MS, FRACTION_TEXTS, HOUR_MS, MINUTE_MS, MINUTE_TEXTS, SECOND_MS, SECOND_TEXTS
 
 NEVER: Final = 1 << 62  # later than every instant; the horizon of what does not change by itself
 BEGINNING: Final = -(1 << 62)  # earlier than every instant
@@ -18,11 +18,9 @@ BEGINNING: Final = -(1 << 62)  # earlier than every instant
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 # The parts of an instant as ingest and simulate write it; what else there may be takes the longer way.
 _COMMON_LENGTH: Final = len("2026-01-31T10:20:30.123Z")
-_MINUTES: Final = {
-    f"{hour:02d}:{minute:02d}:": hour * HOUR_MS + minute * MINUTE_MS for hour in range(24) for minute in range(60)
-}
-_SECONDS: Final = {f"{second:02d}.": second * SECOND_MS for second in range(60)}
-_FRACTIONS: Final = {f"{fraction_ms:03d}Z": fraction_ms for fraction_ms in range(SECOND_MS)}
+_MINUTES: Final = {text: minute * MINUTE_MS for minute, text in enumerate(MINUTE_TEXTS)}
+_SECONDS: Final = {text: second * SECOND_MS for second, text in enumerate(SECOND_TEXTS)}
+_FRACTIONS: Final = {text: fraction_ms for fraction_ms, text in enumerate(FRACTION_TEXTS)}
 _FORM: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:(Z)|([+-])(\d\d):(\d\d))?)?",
