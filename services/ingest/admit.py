@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import Literal, TypeVar, assert_never
 
 import msgspec
 
@@ -30,6 +30,8 @@ _NAMES = RESERVED_NAMES | {"alias": "$alias"}  # no lifecycle counts an alias: i
 
 Check = Callable[[Event], None]
 """What an event has to pass when everything else is right; raises Rejected."""
+
+T = TypeVar("T")
 
 _UNSET = msgspec.UNSET
 _SURE_LENGTH = IDENTIFIER_BYTES_MAX // 4  # text of so many characters is short enough in any script
@@ -65,11 +67,19 @@ class Admission:
 
 def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Item] | None = None) -> Admission:
     """Judge every item on its own. `read` is for items that are not in Segment's shape; they have their own ids."""
+
+    def judge(index: int, text: bytes) -> Event:
+        return admit_item(text, intake, index=index) if read is None else event_of(read(text), intake)
+
+    return _judged(items, judge)
+
+
+def _judged(items: Iterable[T], judge: Callable[[int, T], Event]) -> Admission:
     events: list[Event] = []
     refusals: list[Refusal] = []
-    for index, text in enumerate(items):
+    for index, item in enumerate(items):
         try:
-            events.append(admit_item(text, intake, index=index) if read is None else event_of(read(text), intake))
+            events.append(judge(index, item))
         except Rejected as rejected:
             refusals.append(rejected.at(index))
     return Admission(events, refusals)
@@ -91,18 +101,15 @@ def admit_batch(envelope: Envelope, intake: Intake) -> Admission:
 
 def _admit_others(together: Sequence[Event | None], envelope: Envelope, intake: Intake) -> Admission:
     """Judge the items that have no event yet, and check the events that there are."""
-    events: list[Event] = []
-    refusals: list[Refusal] = []
-    for index, event in enumerate(together):
-        try:
-            if event is None:
-                event = admit_item(envelope.items[index], intake, index=index)
-            elif intake.check is not None:
-                intake.check(event)
-            events.append(event)
-        except Rejected as rejected:
-            refusals.append(rejected.at(index))
-    return Admission(events, refusals)
+
+    def judge(index: int, event: Event | None) -> Event:
+        if event is None:
+            return admit_item(envelope.items[index], intake, index=index)
+        if intake.check is not None:
+            intake.check(event)
+        return event
+
+    return _judged(together, judge)
 
 
 def admit_item(text: bytes, intake: Intake, *, index: int = 0) -> Event:
