@@ -28,7 +28,7 @@ from tests.servers.kafka import KafkaServer, free_ports
 
 TOPICS = Topics("chaos", PARTITIONS)
 WAIT_TIMEOUT_S = 60
-QUIET_MS = 4_000
+QUIET_MS = 8_000
 LIFECYCLE = """
 lifecycle: shop
 metrics:
@@ -36,7 +36,7 @@ metrics:
 stages:
   - stage: active
   - stage: quiet
-    when: since(last_order) >= 4s
+    when: since(last_order) >= 8s
 """
 Recorded = Sequence[tuple[Transition, int]]
 
@@ -73,16 +73,19 @@ async def test_an_outage_in_which_silence_falls_due_moves_nobody_whose_event_was
     try:
         await log.ensure(TOPICS.all())
         stager.start()
+        await _order(log, ["early"])
+        await _wait_for_moves(address, stager, to="active", count=1)  # so the stager owns its partitions, and is warm
         first_ms = await _order(log, ["waiting", "silent"])
-        await _wait_for_moves(address, stager, to="active", count=2)
-        stager.freeze()  # it owns the partitions, has both deadlines in mind, and reads no more
+        await _wait_for_moves(address, stager, to="active", count=3)
+        stager.freeze()  # it has both deadlines in mind, and reads no more
         second_ms = await _order(log, ["waiting"])
+        assert second_ms["waiting"] < first_ms["waiting"] + QUIET_MS, "too slow: the silence fell due before the freeze"
         await asyncio.to_thread(own_kafka.kill)
         await asyncio.sleep(QUIET_MS / 1000)  # the silence of both falls due while the log is away
         stager.thaw()
         await asyncio.sleep(1)
         await asyncio.to_thread(own_kafka.start)
-        recorded = await _wait_for_moves(address, stager, to="quiet", count=2)
+        recorded = await _wait_for_moves(address, stager, to="quiet", count=3)
     finally:
         stager.kill()
         await log.close()
