@@ -12,11 +12,11 @@ PINS := --quiet --universal --generate-hashes --no-emit-index-url --no-header --
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements.txt requirements-dev.txt Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'stageline.pth').write_text('$(CURDIR)\n')"
-	printf '#!%s\nfrom services.main import main\n\nmain()\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/stageline
+	printf '#!%s\nif __name__ == "__main__":\n    from services.main import main\n\n    main()\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/stageline
 	chmod +x $(BIN)/stageline
 	touch $@
 

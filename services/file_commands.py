@@ -80,12 +80,13 @@ def simulate(
     customer: Annotated[str | None, typer.Option(help="Print only this customer's transitions.")] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Print tables and a picture of the flow.")] = False,  # noqa: FBT002
     speed: Annotated[bool, typer.Option("--speed", help="Say how many events a second it were.")] = False,  # noqa: FBT002
+    processes: Annotated[int | None, typer.Option(help="How many share the work.", min=1)] = None,
 ) -> None:
     """Fold a file of events without any server and print each transition as one line of JSON."""
     from services.stager.simulate_command import Report, run_simulation
 
     report = Report(customer=customer, summary=summary, speed=speed)
-    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, report=report))
+    raise typer.Exit(run_simulation(lifecycle, events=events, until=until, report=report, processes=processes))
 
 
 def explain(

@@ -45,8 +45,7 @@ def simulate(
         yield from simulation.tick(received_ms)
         yield from simulation.take(line)
     if last_ms > BEGINNING:
-        simulation.take(Line(Event(type="import_end"), last_ms))
-        yield from simulation.tick(last_ms)
+        yield from simulation.end(last_ms)
 
 
 def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]:
@@ -68,6 +67,11 @@ class Simulation:
         self._waiting = Waiting()
         self._past: dict[str, Profile] = {}  # whose latest record is historical: while an import runs, nobody lapses
 
+    @property
+    def earliest_ms(self) -> int:
+        """A tick before it does nothing but pass."""
+        return BEGINNING if self._past else self._waiting.earliest_ms
+
     def tick(self, tick_ms: int) -> Sequence[Transition]:
         """Lapse the customers one evaluation at a time, always the smallest (deadline, customer) next."""
         partition, waiting = self._partition, self._waiting
@@ -86,6 +90,11 @@ class Simulation:
             else:  # who woke when one import was over sleeps again in the next
                 self._let_sleep(profile)
         return transitions
+
+    def end(self, last_ms: int) -> Sequence[Transition]:
+        """An import that still runs is over, and time passes until then."""
+        self.pass_by(Line(Event(type="import_end"), last_ms))
+        return self.tick(last_ms)
 
     def _let_sleep(self, profile: Profile) -> None:
         self._past[profile.customer] = profile

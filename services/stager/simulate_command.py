@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.stager.fold.instants import instant_of
-from services.stager.fold.rules import Rules, compile_rules
+from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
-from services.stager.simulate import Simulation, simulate
+from services.stager.simulate import OnBadLine, Simulation, simulate
+from services.stager.simulate_together import Together, hands_in_processes
 from services.stager.summary import Summary
 from shared.collector import spare_the_collector
 from shared.errors import Refused
 from shared.transition import Transition, encode_lines
 
+_ALONE_LINES_MAX: Final = 50_000  # a process needs a third of a second to start: as long as so many lines
 _PRINTED_AT_ONCE: Final = 100  # half as much work as one after another
 
 
@@ -35,50 +38,90 @@ class Report:
     speed: bool = False
 
 
-def run_simulation(lifecycles: Sequence[Path], *, events: str, until: str | None, report: Report) -> int:
+def run_simulation(
+    lifecycles: Sequence[Path], *, events: str, until: str | None, report: Report, processes: int | None = None
+) -> int:
     """Print the transitions of the events file (`-`: standard input), or what the report asks for; the exit code.
 
-    1 when a line could not be used (the others count all the same). Errors: Refused when a lifecycle has errors, a file
-    cannot be read, or `until` is no time.
+    `processes`: how many share the customers; None: a long file has one on each core. 1 when a line could not be used
+    (the others count all the same). Errors: Refused when a lifecycle has errors, a file cannot be read, or `until` is
+    no time.
     """
-    rules, until_ms = compile_rules(loaded_lifecycles(lifecycles)), at_option("--until", until)
-    spare_the_collector()
-    bad, simulation, counted = BadLines(events), Simulation(rules), CountedLines()
+    definitions, until_ms = loaded_lifecycles(lifecycles), at_option("--until", until)
+    bad, counted = BadLines(events), CountedLines()
+    run = _Run(definitions, until_ms, bad, report)
     start_s = time.perf_counter()
-    with opened(events) as lines:
-        found = simulate(counted.of(lines), rules, until_ms=until_ms, on_bad_line=bad, simulation=simulation)
-        if report.customer is not None:
-            found = (transition for transition in found if transition.customer == report.customer)
-        if report.summary:
-            _print_summary(found, rules, simulation, report.customer)
-        else:
-            _print_transitions(found)
+    with opened(events) as file:
+        lines = counted.of(file)
+        if processes is None:
+            first = list(islice(lines, _ALONE_LINES_MAX))
+            processes = _cores() if len(first) == _ALONE_LINES_MAX else 1
+            lines = chain(first, lines)
+        customers = run.alone(lines) if processes == 1 else run.together(lines, processes)
     if report.speed:
-        _print_speed(counted.count - bad.count, len(simulation.profiles), time.perf_counter() - start_s)
+        _print_speed(counted.count - bad.count, customers, time.perf_counter() - start_s)
     return 1 if bad.count else 0
 
 
-def _print_transitions(found: Iterator[Transition]) -> None:
-    out = sys.stdout.buffer
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is to be simulated and printed; both ways print the same and give the number of customers."""
+
+    lifecycles: Sequence[Lifecycle]
+    until_ms: int | None
+    on_bad_line: OnBadLine
+    report: Report
+
+    def alone(self, lines: Iterable[bytes]) -> int:
+        """In this process."""
+        spare_the_collector()
+        rules, customer = compile_rules(self.lifecycles), self.report.customer
+        simulation = Simulation(rules)
+        found = simulate(lines, rules, until_ms=self.until_ms, on_bad_line=self.on_bad_line, simulation=simulation)
+        if self.report.summary:
+            summary = Summary(rules, customer=customer)
+            for transition in found:
+                summary.take(transition)
+            summary.stand(simulation.profiles)
+            sys.stdout.write(summary.render())
+        else:
+            _print(_encoded(one for one in found if customer in (None, one.customer)))
+        return len(simulation.profiles)
+
+    def together(self, lines: Iterable[bytes], count: int) -> int:
+        """In so many processes, which share the customers."""
+        report = self.report
+        with hands_in_processes(count, self.lifecycles, summarised=report.summary, customer=report.customer) as hands:
+            simulation = Together(hands, until_ms=self.until_ms, on_bad_line=self.on_bad_line)
+            _print(simulation.run(lines, customer=report.customer))
+            if report.summary:
+                summary = Summary(compile_rules(self.lifecycles))
+                simulation.add_to(summary)
+                sys.stdout.write(summary.render())
+            return simulation.customers()
+
+
+def _encoded(found: Iterator[Transition]) -> Iterator[bytes]:
     while some := list(islice(found, _PRINTED_AT_ONCE)):
-        out.write(encode_lines(some))
+        yield encode_lines(some)
+
+
+def _print(text: Iterable[bytes]) -> None:
+    out = sys.stdout.buffer
+    for some in text:
+        out.write(some)
     out.flush()
-
-
-def _print_summary(found: Iterable[Transition], rules: Rules, simulation: Simulation, customer: str | None) -> None:
-    summary = Summary(rules)
-    for transition in found:
-        summary.take(transition)
-    profiles = simulation.profiles
-    if customer is not None:
-        profiles = {customer: profiles[customer]} if customer in profiles else {}
-    sys.stdout.write(summary.render(profiles))
 
 
 def _print_speed(events: int, customers: int, took_s: float) -> None:
     rate = events / took_s if took_s else 0
     said = f"{events:,} events of {customers:,} customers in {took_s:.2f} s: {rate:,.0f} events a second"
     sys.stderr.write(said + "\n")
+
+
+def _cores() -> int:
+    """How many this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class CountedLines:

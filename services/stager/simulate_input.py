@@ -31,6 +31,13 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     occurred_ms: int | None = None
 
 
+class _Sender(msgspec.Struct, rename="camel"):
+    """Of a line as it is written, whom it is about."""
+
+    user_id: _Identifier = None
+    anonymous_id: _Identifier = None
+
+
 class _Message(msgspec.Struct, rename="camel"):
     """A line as it is written; what is not named here does not matter."""
 
@@ -51,6 +58,7 @@ class _Message(msgspec.Struct, rename="camel"):
 MEMBERS: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Message))
 
 _decode = msgspec.json.Decoder(_Message).decode
+_decode_sender = msgspec.json.Decoder(_Sender).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -82,6 +90,15 @@ def read_line(line: bytes, number: int) -> Line:
         historical=message.historical is True,
     )
     return Line(event, received_ms, occurred_ms)
+
+
+def customer_of(line: bytes) -> str:
+    """Whom a line is about, without a look at the rest of it; empty where `read_line` finds nobody or fails."""
+    try:
+        sender = _decode_sender(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return _identifier(sender.user_id) or _identifier(sender.anonymous_id)
 
 
 def _instant(field: str, text: str) -> int:

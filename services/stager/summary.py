@@ -33,10 +33,15 @@ class _Stays:
     total_ms: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
 
-    def add(self, stay_ms: int) -> None:
+    def take(self, stay_ms: int) -> None:
         self.count += 1
         self.total_ms += stay_ms
         self.lengths[round(math.log2(stay_ms + 1) * _STEPS_PER_DOUBLING)] += 1
+
+    def add(self, other: _Stays) -> None:
+        self.count += other.count
+        self.total_ms += other.total_ms
+        self.lengths += other.lengths
 
     def median_ms(self) -> int:
         """The median, within 3 percent."""
@@ -48,52 +53,71 @@ class _Stays:
         return 0
 
 
-class _Tally:
+class Tally:
     """One lifecycle's counts."""
 
     def __init__(self) -> None:
         self.moves: Counter[Move] = Counter()
         self.stays: defaultdict[str | None, _Stays] = defaultdict(_Stays)
         self.lingers: Counter[str | None] = Counter()
+        self.standing: Counter[str | None] = Counter()
 
     def take(self, change: Transition) -> None:
+        """Count one."""
         if change.change == "lingered":
             self.lingers[change.to_stage] += 1
             return
         self.moves[change.from_stage, change.to_stage] += 1
         if change.stay_ms is not None:
-            self.stays[change.from_stage].add(change.stay_ms)
+            self.stays[change.from_stage].take(change.stay_ms)
+
+    def add(self, other: Tally) -> None:
+        """Count what the other has counted."""
+        self.moves += other.moves
+        self.lingers += other.lingers
+        self.standing += other.standing
+        for stage, stays in other.stays.items():
+            self.stays[stage].add(stays)
 
 
 class Summary:
-    """Counts transitions as they come; `render` tells what they came to."""
+    """Counts transitions as they come, those of one customer if one is named; `render` tells what they came to."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, *, customer: str | None = None) -> None:
         self._rules = rules
-        self._tallies = {lifecycle.name: _Tally() for lifecycle in rules.lifecycles}
+        self._customer = customer
+        self.tallies = {lifecycle.name: Tally() for lifecycle in rules.lifecycles}
 
     def take(self, change: Transition) -> None:
         """Count one."""
-        self._tallies[change.lifecycle].take(change)
+        if self._customer is None or change.customer == self._customer:
+            self.tallies[change.lifecycle].take(change)
 
-    def render(self, profiles: Mapping[str, Profile]) -> str:
-        """The text; `profiles` are those of the customers to be counted where they stand at the end."""
+    def stand(self, profiles: Mapping[str, Profile]) -> None:
+        """Count where these customers stand at the end."""
+        counted = [profile for profile in profiles.values() if self._customer in (None, profile.customer)]
+        for lifecycle in self._rules.lifecycles:
+            places = [profile.places[lifecycle.index] for profile in counted]
+            self.tallies[lifecycle.name].standing.update(place.stage if place is not None else None for place in places)
+
+    def add(self, tallies: Mapping[str, Tally]) -> None:
+        """Count what was counted elsewhere, of other customers."""
+        for name, tally in tallies.items():
+            self.tallies[name].add(tally)
+
+    def render(self) -> str:
+        """The text."""
         blocks = []
         for lifecycle in self._rules.lifecycles:
-            standing = _standing(lifecycle, profiles)
-            tally = self._tallies[lifecycle.name]
-            lines = [*_table(lifecycle, tally, standing), "", *_flow(lifecycle, tally)]
+            tally = self.tallies[lifecycle.name]
+            lines = [*_table(lifecycle, tally), "", *_flow(lifecycle, tally)]
             blocks.append("\n".join(line.rstrip() for line in lines))
         return "\n\n".join(blocks) + "\n"
 
 
-def _standing(lifecycle: CompiledLifecycle, profiles: Mapping[str, Profile]) -> Counter[str | None]:
-    places = (profile.places[lifecycle.index] for profile in profiles.values())
-    return Counter(place.stage if place is not None else None for place in places)
-
-
-def _table(lifecycle: CompiledLifecycle, tally: _Tally, standing: Counter[str | None]) -> Iterator[str]:
+def _table(lifecycle: CompiledLifecycle, tally: Tally) -> Iterator[str]:
     """Each stage: who is there, how often it was entered and left, and how long the ended visits lasted."""
+    standing = tally.standing
     customers = standing.total()
     kind = "segment" if lifecycle.segment else "lifecycle"
     yield f"{kind} {lifecycle.name}: {customers:,} customer{'' if customers == 1 else 's'}"
@@ -118,7 +142,7 @@ def _table(lifecycle: CompiledLifecycle, tally: _Tally, standing: Counter[str | 
         )
 
 
-def _flow(lifecycle: CompiledLifecycle, tally: _Tally) -> Iterator[str]:
+def _flow(lifecycle: CompiledLifecycle, tally: Tally) -> Iterator[str]:
     """For each stage where its visitors went: forward with an arrow to the right, back with one to the left."""
     order = {name: place for place, name in enumerate(lifecycle.stages)}
     most = max(tally.moves.values(), default=0)
