@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
+from deploy.demo.history import PURCHASES, import_lines
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import compile_rules
-from services.stager.language.file import load_text
+from services.stager.language.file import load_paths, load_text
+from services.stager.simulate import Simulation
+from services.stager.simulate_input import read_line
 from shared.collector import spare_the_collector
 from shared.event import decode
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
@@ -18,6 +22,7 @@ from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
 EVENTS = 300_000
 CUSTOMERS = 20_000
 SETTLED_CUSTOMERS = 5_000
+DEMO = PURCHASES.parent
 BATCH = 8_000  # the stager's
 BEGIN_MS = 1_780_000_000_000
 FIVE_STAGES = LIFECYCLE + "  - stage: churned\n    when: orders >= 1 and since(last_order) >= 90d\n"
@@ -25,12 +30,15 @@ FIVE_STAGES = LIFECYCLE + "  - stage: churned\n    when: orders >= 1 and since(l
 
 @dataclass(frozen=True, slots=True)
 class FoldFigures:
-    """Events a second, all and those after which hardly anybody moves; bytes of the mean profile at the end."""
+    """Events a second, all and those after which hardly anybody moves; bytes of the mean profile in the end: of
+    customers with fifteen events each, and of those whose real purchases the demo replays.
+    """
 
     events_s: float
     plain_events_s: float
     decode_s: float
-    profile_bytes: float
+    busy_profile_bytes: float
+    real_profile_bytes: float
     transitions: int
 
 
@@ -41,12 +49,27 @@ def measure_fold() -> FoldFigures:
     spare_the_collector()  # as the stager does
     profiles = dict[str, Profile]()
     moved = _fold(Partition(rules), profiles, moving, BEGIN_MS)
-    size = sum(len(profile.encode()) for profile in profiles.values()) / len(profiles)
     partition, known, half = Partition(rules), dict[str, Profile](), EVENTS // 2
     _fold(partition, known, settled[:half], BEGIN_MS)
     plain = _fold(partition, known, settled[half:], BEGIN_MS + half)
     decoded_s = EVENTS / moved.decode_took_s
-    return FoldFigures(EVENTS / moved.took_s, half / plain.took_s, decoded_s, size, moved.transitions)
+    busy, real = mean_bytes(profiles), mean_bytes(shoppers())
+    return FoldFigures(EVENTS / moved.took_s, half / plain.took_s, decoded_s, busy, real, moved.transitions)
+
+
+def shoppers() -> Mapping[str, Profile]:
+    """The profiles that a year and a half of real purchases comes to, under the demo's lifecycle and segment."""
+    simulation = Simulation(compile_rules(load_paths([DEMO / "shop.yaml"]).lifecycles))
+    for number, text in enumerate(import_lines(date(2026, 11, 29)), start=1):
+        line = read_line(text, number)
+        simulation.tick(line.received_ms)
+        simulation.take(line)
+    return simulation.profiles
+
+
+def mean_bytes(profiles: Mapping[str, Profile]) -> float:
+    """How long the mean profile is in the database."""
+    return sum(len(profile.encode()) for profile in profiles.values()) / len(profiles)
 
 
 def _values(customers: int) -> list[bytes]:

@@ -10,16 +10,19 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-from shared.clock import DAY_MS, FRACTION_TEXTS, HOUR_MS, MINUTE_MS, MINUTE_TEXTS, SECOND_MS, SECOND_TEXTS
+from shared.clock import DAY_MS, FRACTION_TEXTS, HOUR_MS, MINUTE_MS, SECOND_MS, SECOND_TEXTS
 
 NEVER: Final = 1 << 62  # later than every instant; the horizon of what does not change by itself
 BEGINNING: Final = -(1 << 62)  # earlier than every instant
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-# The parts of an instant as ingest and simulate write it; what else there may be takes the longer way.
+# What stands behind the hour of an instant as ingest and simulate write it; any other form takes the longer way.
 _COMMON_LENGTH: Final = len("2026-01-31T10:20:30.123Z")
-_MINUTES: Final = {text: minute * MINUTE_MS for minute, text in enumerate(MINUTE_TEXTS)}
-_SECONDS: Final = {text: second * SECOND_MS for second, text in enumerate(SECOND_TEXTS)}
+_SECONDS: Final = {
+    f"{minute:02d}:{text}": minute * MINUTE_MS + second * SECOND_MS
+    for minute in range(60)
+    for second, text in enumerate(SECOND_TEXTS)
+}
 _FRACTIONS: Final = {text: fraction_ms for fraction_ms, text in enumerate(FRACTION_TEXTS)}
 _FORM: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -32,18 +35,18 @@ def instant_of(text: str) -> int | None:
     """The instant that a text names, or None when it names none; finer than a millisecond is cut."""
     if len(text) == _COMMON_LENGTH:
         try:
-            return _midnight(text[:11]) + _MINUTES[text[11:17]] + _SECONDS[text[17:20]] + _FRACTIONS[text[20:]]
+            return _hour(text[:14]) + _SECONDS[text[14:20]] + _FRACTIONS[text[20:]]
         except KeyError:
             pass
     return _parse(text)
 
 
-@lru_cache(maxsize=4096)  # ten years and more
-def _midnight(day: str) -> int:
-    """The begin of a day written as `2026-01-31T` (or with a space). Errors: KeyError."""
-    instant_ms = _parse(day[:10]) if day[10] in "T " else None
+@lru_cache(maxsize=8192)  # a year, hour by hour
+def _hour(text: str) -> int:
+    """The begin of an hour written as `2026-01-31T10:` (or with a space). Errors: KeyError."""
+    instant_ms = _parse(f"{text}00")
     if instant_ms is None:
-        raise KeyError(day)
+        raise KeyError(text)
     return instant_ms
 
 

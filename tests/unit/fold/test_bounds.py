@@ -17,6 +17,7 @@ from services.stager.fold.metrics.within import Sliding
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Stage, Within
 from services.stager.language.file import load_text
+from tests.bench.fold import mean_bytes, shoppers
 from tests.unit.fold.builders import Story, at, at_least, days, lifecycle, metric
 
 START = at("2026-01-01")
@@ -53,6 +54,10 @@ def test_the_profile_of_a_busy_customer_stays_small() -> None:
             sizes.append(len(story.profiles["ann"].encode()))
 
     assert max(sizes) < 4_000
+
+
+def test_the_profile_of_a_customer_of_a_real_shop_takes_less_than_200_bytes() -> None:
+    assert mean_bytes(shoppers()) < 200
 
 
 @pytest.mark.parametrize("function", ["count", "sum", "min", "max", "avg"])
