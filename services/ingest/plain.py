@@ -7,7 +7,8 @@ keys or any clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Literal
 
 import msgspec
@@ -186,19 +187,33 @@ def _content(item: Plain) -> tuple[Members, Members, str | None] | None:
 
 
 def _occurred(items: Sequence[Plain], *, received_ms: int, sent_ms: int | None) -> Sequence[str | None]:
-    """When each of them happened, as `admit` finds it; None where that is no time, or one before 1970."""
-    times = [
-        item.timestamp
-        for item in items
-        if item.timestamp is not None and item.sent_at is None and item.original_timestamp is None
-    ]
-    if times and len(times) == len(items) and are_as_ours(times):
-        if sent_ms is None:
-            received = rfc3339(received_ms)
-            return times if max(times) <= received else [min(text, received) for text in times]
-        instants = [min(instant - sent_ms + received_ms, received_ms) for instant in ours_ms(times)]
-        return [None if instant < 0 else rfc3339(instant) for instant in instants]
-    return [_occurred_at(item, received_ms=received_ms, sent_ms=sent_ms) for item in items]
+    """When each of them happened, as `admit` finds it; None where that is no time, or one before 1970.
+
+    The items of one batch come from one SDK: a member that says a time stands in all of them, or in none.
+    """
+    columns = [_column(items, member) for member in _TIME_MEMBERS]
+    if not items or not all(is_whole for _, is_whole in columns):
+        return [_occurred_at(item, received_ms=received_ms, sent_ms=sent_ms) for item in items]
+    (timestamps, _), (originals, _), (sents, _) = columns
+    if sent_ms is None and not sents:
+        said = timestamps or originals
+        received = rfc3339(received_ms)
+        return [min(text, received) for text in said] if said else [received] * len(items)
+    said = originals or timestamps
+    if not said:
+        return [rfc3339(received_ms)] * len(items)
+    sent_all = ours_ms(sents) if sents else [sent_ms or 0] * len(said)
+    happened = [received_ms - (sent - one) for one, sent in zip(ours_ms(said), sent_all, strict=True)]
+    return [None if instant < 0 else rfc3339(min(instant, received_ms)) for instant in happened]
+
+
+_TIME_MEMBERS = (attrgetter("timestamp"), attrgetter("original_timestamp"), attrgetter("sent_at"))
+
+
+def _column(items: Sequence[Plain], member: Callable[[Plain], str | None]) -> tuple[Sequence[str], bool]:
+    """What a member says in each item, empty when in none; and whether that is all there is to know of it."""
+    texts = [text for text in map(member, items) if text is not None]
+    return texts, not texts or (len(texts) == len(items) and are_as_ours(texts))
 
 
 def _occurred_at(item: Plain, *, received_ms: int, sent_ms: int | None) -> str | None:

@@ -13,6 +13,7 @@ from services.ingest.admit import Intake, admit, admit_batch
 from services.ingest.envelope import read_batch
 from services.ingest.plain import admit_plain
 from services.ingest.refusal import Code, Rejected
+from shared.clock import rfc3339
 from shared.event import Event, encode
 
 NOW_MS = 1_767_225_600_000
@@ -80,6 +81,27 @@ def test_judging_together_gives_what_judging_one_by_one_gives(odd: list[dict[str
 
     assert [encode(event) for event in found.events] == [encode(event) for event in careful.events]
     assert found.refusals == careful.refusals
+
+
+_OURS = st.sampled_from([0, NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS + 10**9]).map(rfc3339)
+_CLOCKS = st.fixed_dictionaries({"timestamp": _OURS, "sentAt": _OURS, "originalTimestamp": _OURS})
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.lists(_CLOCKS, min_size=1, max_size=4),
+    st.sets(st.sampled_from(["timestamp", "sentAt", "originalTimestamp"])),
+    _INTAKES,
+)
+def test_times_that_all_items_say_alike_are_judged_together(
+    clocks: list[dict[str, str]], said: set[str], intake: Intake
+) -> None:
+    items = _batch([{**dict.fromkeys(clock), **{name: clock[name] for name in said}} for clock in clocks])
+    careful = admit([msgspec.json.encode(item) for item in items], intake)
+
+    found = admit_batch(read_batch(msgspec.json.encode({"batch": items})), intake)
+
+    assert [encode(event) for event in found.events] == [encode(event) for event in careful.events]
 
 
 def _together(body: bytes, *, sent_ms: int | None = None) -> list[Event | None]:
