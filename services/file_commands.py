@@ -43,7 +43,7 @@ def check(
     if lifecycles.lifecycles:
         faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
     if events is not None:
-        from services.stager.sample import unseen_in_sample
+        from services.stager.commands.sample import unseen_in_sample
 
         faults |= set(unseen_in_sample(files, events))
     for fault in sorted(faults):
@@ -83,7 +83,7 @@ def simulate(
     processes: Annotated[int | None, typer.Option(help="How many share the work.", min=1)] = None,
 ) -> None:
     """Fold a file of events without any server and print each transition as one line of JSON."""
-    from services.stager.simulate_command import Report, run_simulation
+    from services.stager.commands.simulate import Report, run_simulation
 
     report = Report(customer=customer, summary=summary, speed=speed)
     raise typer.Exit(run_simulation(lifecycle, events=events, until=until, report=report, processes=processes))
@@ -97,7 +97,7 @@ def explain(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
 ) -> None:
     """Say why a customer is where he is: clause by clause, with values, and when it will next change by itself."""
-    from services.stager.explain_command import run_explanation
+    from services.stager.commands.explain import run_explanation
 
     raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
 
@@ -113,7 +113,7 @@ def schema() -> None:
 
 def tell_stories(files: Files) -> None:
     """Run stories: what happens to a customer step by step, and where he must then be; prints what differs, and why."""
-    from services.stager.story_command import run_stories
+    from services.stager.commands.story import run_stories
 
     raise typer.Exit(run_stories(files))
 
@@ -121,7 +121,7 @@ def tell_stories(files: Files) -> None:
 @lifecycles_app.callback()
 def lifecycles(context: typer.Context) -> None:
     """List the ready-made lifecycles and segments: what each is for, and the events that it needs."""
-    from services.stager.lifecycles_command import print_list
+    from services.stager.commands.lifecycles import print_list
 
     if context.invoked_subcommand is None:
         print_list()
@@ -130,7 +130,7 @@ def lifecycles(context: typer.Context) -> None:
 @lifecycles_app.command()
 def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> None:
     """Print one of them, to be saved and changed."""
-    from services.stager.lifecycles_command import print_file
+    from services.stager.commands.lifecycles import print_file
 
     print_file(name)
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, HTTPException, Query, Response
 
-from services.stager import explain_json, explain_text
-from services.stager.explain import explain
+from services.stager.explain.as_json import encode
+from services.stager.explain.as_text import render
+from services.stager.explain.explainer import explain
 from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import Profile, decode_profile
 from services.stager.fold.rules import Rules
@@ -67,8 +68,8 @@ class CustomerRoutes:
         except Refused as error:
             raise HTTPException(400, str(error)) from error
         if form == "text":
-            return Response(explain_text.render(explanation), media_type="text/plain; charset=utf-8")
-        return Response(explain_json.encode(explanation), media_type=_JSON)
+            return Response(render(explanation), media_type="text/plain; charset=utf-8")
+        return Response(encode(explanation), media_type=_JSON)
 
     async def _load(self, customer: str) -> Profile:
         """The stored profile. A customer never heard of is 404, and so is an id that no customer can have."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.stager.explain import at_instant, moment_of
-from services.stager.explain_json import foreseen_members
+from services.stager.explain.as_json import foreseen_members
+from services.stager.explain.explainer import at_instant, moment_of
+from services.stager.explain.foresee import outlook
 from services.stager.fold.dynamic import to_json
 from services.stager.fold.evaluation import first_place
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.profile import Profile
 from services.stager.fold.rules import Rules
-from services.stager.foresee import outlook
 from services.stager.language.definition import Kind, MetricValue
 from shared.clock import rfc3339
 

@@ -13,8 +13,8 @@ from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_paths, load_text
-from services.stager.simulate import Simulation
-from services.stager.simulate_input import read_line
+from services.stager.simulate.line import read_line
+from services.stager.simulate.simulation import Simulation
 from shared.collector import spare_the_collector
 from shared.event import decode
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value

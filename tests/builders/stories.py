@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from services.stager.story import Story
+from services.stager.story.story import Story
 from shared.clock import rfc3339
 
 

@@ -9,7 +9,7 @@ import msgspec
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import Rules
-from services.stager.simulate import simulate
+from services.stager.simulate.simulation import simulate
 from shared.clock import rfc3339
 from shared.event import decode
 from shared.log import Log, Record

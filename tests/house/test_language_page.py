@@ -12,6 +12,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from services.stager.commands.story import story_faults
 from services.stager.language.definition import MetricFunction
 from services.stager.language.fields import WHOLE_MAX
 from services.stager.language.grammar import EXPRESSION_CHARACTERS_MAX, NESTED_MAX
@@ -20,10 +21,9 @@ from services.stager.language.literals import UNITS_MS
 from services.stager.language.metric import METRICS_MAX, metric_keys
 from services.stager.language.scope import ARITIES
 from services.stager.language.stage import STAGE_KEYS
-from services.stager.simulate_input import MEMBERS
-from services.stager.story_command import story_faults
-from services.stager.story_file import STEPS_MAX, STORY_KEYS
-from services.stager.story_step import STEP_KEYS
+from services.stager.simulate.line import MEMBERS
+from services.stager.story.file import STEPS_MAX, STORY_KEYS
+from services.stager.story.step import STEP_KEYS
 from shared.event import RESERVED_NAMES
 from shared.transition import Transition
 from tests.house.pages import ROOT, blocks, tables, ticked

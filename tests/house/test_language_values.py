@@ -10,7 +10,7 @@ import pytest
 
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
-from services.stager.simulate import simulate
+from services.stager.simulate.simulation import simulate
 from shared.transition import Transition, encode
 from tests.house.pages import ROOT, blocks, tables
 

@@ -8,14 +8,14 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
-from services.stager import simulate as program
 from services.stager.fold.instants import BEGINNING
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import decode_profile, new_profile
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle, Logic
 from services.stager.language.file import load_text
-from services.stager.simulate_input import Line, read_line
+from services.stager.simulate import simulation as program
+from services.stager.simulate.line import Line, read_line
 from shared.errors import Malformed
 from shared.event import Event
 from shared.transition import Transition, encode

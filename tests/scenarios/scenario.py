@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
-from services.stager.simulate import simulate
+from services.stager.simulate.simulation import simulate
 from shared.transition import Transition, encode
 
 NOW = "2026-01-01"  # when a truth's customer is looked at

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.stager.story import Story
-from services.stager.story_command import tell
-from services.stager.story_file import load_stories
+from services.stager.commands.story import tell
+from services.stager.story.file import load_stories
+from services.stager.story.story import Story
 from tests.scenarios.scenario import Scenario, Truth, missed, play, read_scenarios, read_truths, true_ones
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ import pytest
 
 from services.stager.language.file import load_paths
 from services.stager.ready_made import FOLDER
-from services.stager.story_file import load_stories
+from services.stager.story.file import load_stories
 from tests.builders.stories import lines_of
 from tests.oracle.compare import compare
 from tests.oracle.generate import Case

@@ -17,7 +17,7 @@ from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Profile
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.definition import Between, Calendar, Kind, MetricValue, Within
-from services.stager.simulate import Simulation, read_lines
+from services.stager.simulate.simulation import Simulation, read_lines
 from tests.oracle import interpreter
 from tests.oracle.generate import draw_case
 from tests.oracle.real import load

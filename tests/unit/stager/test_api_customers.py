@@ -15,7 +15,7 @@ from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
 from services.stager.settings import StagerSettings
-from services.stager.simulate import Simulation, read_lines
+from services.stager.simulate.simulation import Simulation, read_lines
 from services.stager.store import Kept
 from shared.clock import ManualClock
 from shared.topics import Topics

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from services.stager.explain import explain
-from services.stager.explain_command import explain_events
-from services.stager.explain_json import encode
-from services.stager.explain_text import render, say_span
-from services.stager.explanation import Clause, Explanation, LifecycleView, StageView
+from services.stager.commands.explain import explain_events
+from services.stager.explain.as_json import encode
+from services.stager.explain.as_text import render, say_span
+from services.stager.explain.explainer import explain
+from services.stager.explain.explanation import Clause, Explanation, LifecycleView, StageView
 from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import decode_profile
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.file import load_text
-from services.stager.simulate import Simulation, read_lines, simulate
+from services.stager.simulate.simulation import Simulation, read_lines, simulate
 from shared.clock import rfc3339
 from shared.errors import Refused
 from tests.oracle.generate import draw_case

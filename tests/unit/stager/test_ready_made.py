@@ -11,15 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from services.main import app
+from services.stager.commands.story import story_faults
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Expression, Lifecycle, Metric, PropertyValue, TraitValue
 from services.stager.language.file import Loaded, load_paths
 from services.stager.language.walk import walk
 from services.stager.ready_made import FOLDER, find_ready_made, list_ready_made, read_ready_made
-from services.stager.simulate import simulate
-from services.stager.story import Story
-from services.stager.story_command import story_faults
-from services.stager.story_file import load_stories
+from services.stager.simulate.simulation import simulate
+from services.stager.story.file import load_stories
+from services.stager.story.story import Story
 from shared.errors import Malformed, Refused
 from shared.transition import Transition
 from tests.builders.stories import lines_of

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from services.stager.commands.simulate import opened
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Linger, Stage
-from services.stager.simulate import simulate
-from services.stager.simulate_command import opened
+from services.stager.simulate.simulation import simulate
 from shared.transition import EventCause, Transition
 from tests.unit.fold.builders import at_least, days, lifecycle, metric, silent_for
 

@@ -12,12 +12,12 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 
+from services.stager.commands.simulate import Report, run_simulation
 from services.stager.fold.rules import Rules, compile_rules
-from services.stager.share import Share
-from services.stager.simulate import Simulation, simulate
-from services.stager.simulate_command import Report, run_simulation
-from services.stager.simulate_together import Together, hands_in_processes
-from services.stager.summary import Summary
+from services.stager.simulate.share import Share
+from services.stager.simulate.simulation import Simulation, simulate
+from services.stager.simulate.summary import Summary
+from services.stager.simulate.together import Together, hands_in_processes
 from shared.errors import Refused
 from shared.transition import encode_lines
 from tests.oracle.generate import draw_case

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.stager.story_command import run_stories, story_faults
+from services.stager.commands.story import run_stories, story_faults
 from shared.errors import Refused
 
 SHOP = """

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from services.stager.fold.instants import NEVER
 from services.stager.fold.profile import Profile, new_profile
-from services.stager.waiting import Waiting
+from services.stager.simulate.waiting import Waiting
 from shared.clock import HOUR_MS
 
 _NAMES = "abcde"

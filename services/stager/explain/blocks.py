@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.stager.explanation import Block
+from services.stager.explain.explanation import Block
 from services.stager.fold.lifecycles import CompiledLifecycle, CompiledStage
 from services.stager.fold.profile import Place
 from services.stager.language.written import write_duration

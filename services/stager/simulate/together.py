@@ -22,10 +22,10 @@ from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 from services.stager.fold.instants import BEGINNING
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
-from services.stager.share import NO_TIME, Course, Dealt, Found, Reading, Share
-from services.stager.simulate import OnBadLine
-from services.stager.simulate_input import customer_of
-from services.stager.summary import Summary
+from services.stager.simulate.line import customer_of
+from services.stager.simulate.share import NO_TIME, Course, Dealt, Found, Reading, Share
+from services.stager.simulate.simulation import OnBadLine
+from services.stager.simulate.summary import Summary
 from shared.collector import spare_the_collector
 from shared.errors import Refused
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.stager.explain_text import say_span
+from services.stager.explain.as_text import say_span
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.profile import Profile
 from services.stager.fold.rules import Rules

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any, Final, Literal
 
-from services.stager.explanation import Clause, Evidence, Value
+from services.stager.explain.explanation import Clause, Evidence, Value
 from services.stager.fold.comparing import instant_in
 from services.stager.fold.dynamic import to_json
 from services.stager.fold.expressions import Compiler, Condition

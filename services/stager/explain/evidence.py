@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.stager.explanation import Evidence, Witness
+from services.stager.explain.explanation import Evidence, Witness
 from services.stager.fold.calendars import period_of
 from services.stager.fold.dynamic import of_json, reach
 from services.stager.fold.moment import Moment

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.file import Loaded, load_paths
-from services.stager.story import Story
-from services.stager.story_check import check_names, subject_of
-from services.stager.story_file import load_stories
-from services.stager.story_run import Difference, run_story
+from services.stager.story.check import check_names, subject_of
+from services.stager.story.file import load_stories
+from services.stager.story.run import Difference, run_story
+from services.stager.story.story import Story
 from shared.document import Fault, Faults
 from shared.errors import Refused
 

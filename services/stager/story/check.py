@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from services.stager.language.definition import Lifecycle
-from services.stager.story import NO_STAGE, Expected, Story
+from services.stager.story.story import NO_STAGE, Expected, Story
 from shared.document import Faults, Node, nearest
 
 

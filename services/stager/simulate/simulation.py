@@ -11,8 +11,8 @@ from services.stager.fold.instants import BEGINNING
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import Rules
-from services.stager.simulate_input import Line, read_line
-from services.stager.waiting import Waiting
+from services.stager.simulate.line import Line, read_line
+from services.stager.simulate.waiting import Waiting
 from shared.errors import Malformed
 from shared.event import Event
 from shared.transition import Transition

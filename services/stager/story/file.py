@@ -8,8 +8,8 @@ from typing import Final
 
 from services.stager.language.fields import Fields, items_of, read_text_node
 from services.stager.language.file import files_of, is_story
-from services.stager.story import Step, Story
-from services.stager.story_step import read_step
+from services.stager.story.step import read_step
+from services.stager.story.story import Step, Story
 from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar
 from shared.document_reader import read_file
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from services.stager.explanation import Foreseen
+from services.stager.explain.explanation import Foreseen
 from services.stager.fold.instants import NEVER, instant_of
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, decode_profile

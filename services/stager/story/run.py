@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from services.stager.evidence import Folded
-from services.stager.explain import explain
-from services.stager.explain_text import render_lifecycle
-from services.stager.explanation import Explanation
+from services.stager.explain.as_text import render_lifecycle
+from services.stager.explain.evidence import Folded
+from services.stager.explain.explainer import explain
+from services.stager.explain.explanation import Explanation
 from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import Profile
 from services.stager.fold.rules import Rules
-from services.stager.simulate import Simulation
-from services.stager.simulate_input import Line
-from services.stager.story import NO_STAGE, Expected, Standing, Step, Story
+from services.stager.simulate.line import Line
+from services.stager.simulate.simulation import Simulation
+from services.stager.story.story import NO_STAGE, Expected, Standing, Step, Story
 from shared.clock import rfc3339
 from shared.document import Node
 from shared.event import Event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.stager.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
+from services.stager.explain.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, rfc3339
 
 _HOLDS, _FAILS = "[x]", "[ ]"

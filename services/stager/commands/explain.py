@@ -8,15 +8,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.stager import explain_json, explain_text
-from services.stager.evidence import Folded
-from services.stager.explain import explain
-from services.stager.explanation import Explanation
+from services.stager.commands.simulate import BadLines, at_option, loaded_lifecycles, opened
+from services.stager.explain.as_json import encode
+from services.stager.explain.as_text import render
+from services.stager.explain.evidence import Folded
+from services.stager.explain.explainer import explain
+from services.stager.explain.explanation import Explanation
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import Rules, compile_rules
-from services.stager.simulate import OnBadLine, Simulation, read_lines
-from services.stager.simulate_command import BadLines, at_option, loaded_lifecycles, opened
-from services.stager.simulate_input import Line
+from services.stager.simulate.line import Line
+from services.stager.simulate.simulation import OnBadLine, Simulation, read_lines
 from shared.errors import Refused
 from shared.event import Event
 
@@ -37,7 +38,7 @@ def run_explanation(
     with opened(events) as lines:
         explanation = explain_events(lines, rules, customer=customer, at_ms=at_ms, on_bad_line=bad)
     out = sys.stdout
-    out.write(explain_json.encode(explanation).decode() + "\n" if as_json else explain_text.render(explanation))
+    out.write(encode(explanation).decode() + "\n" if as_json else render(explanation))
     return 1 if bad.count else 0
 
 

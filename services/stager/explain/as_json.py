@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.stager.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
+from services.stager.explain.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
 from shared.clock import rfc3339
 
 

@@ -16,9 +16,9 @@ from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
-from services.stager.simulate import OnBadLine, Simulation, simulate
-from services.stager.simulate_together import Together, hands_in_processes
-from services.stager.summary import Summary
+from services.stager.simulate.simulation import OnBadLine, Simulation, simulate
+from services.stager.simulate.summary import Summary
+from services.stager.simulate.together import Together, hands_in_processes
 from shared.collector import spare_the_collector
 from shared.errors import Refused
 from shared.transition import Transition, encode_lines

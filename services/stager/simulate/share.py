@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from services.stager.fold.rules import Rules
-from services.stager.simulate import Simulation
-from services.stager.simulate_input import Line, read_line
-from services.stager.summary import Summary, Tally
+from services.stager.simulate.line import Line, read_line
+from services.stager.simulate.simulation import Simulation
+from services.stager.simulate.summary import Summary, Tally
 from shared.errors import Malformed
 from shared.event import Event
 from shared.transition import Transition, encode_lines

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from services.stager.evidence import Folded, metric_evidence, trait_evidence
-from services.stager.explain_blocks import blocks_of
-from services.stager.explain_clauses import Clauses, Notes
-from services.stager.explanation import Evidence, Explanation, LifecycleView, StageView
+from services.stager.explain.blocks import blocks_of
+from services.stager.explain.clauses import Clauses, Notes
+from services.stager.explain.evidence import Folded, metric_evidence, trait_evidence
+from services.stager.explain.explanation import Evidence, Explanation, LifecycleView, StageView
+from services.stager.explain.foresee import lapsed, outlook
 from services.stager.fold.evaluation import first_place
 from services.stager.fold.lifecycles import CompiledLifecycle, CompiledStage
 from services.stager.fold.metrics.aggregates import DISTINCT_MAX
@@ -22,7 +23,6 @@ from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Place, Profile
 from services.stager.fold.rules import Rules, indexes_of
 from services.stager.fold.touches import CompiledMetric
-from services.stager.foresee import lapsed, outlook
 from services.stager.language.definition import MetricValue, TraitValue
 from services.stager.language.written import write_duration
 from shared.clock import rfc3339

@@ -1,0 +1,1 @@
+"""The commands on files: they open what the command line names, and print."""
