@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from codecs import BOM_UTF8
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,12 +171,17 @@ class BadLines:
 
 @contextmanager
 def opened(events: str) -> Generator[BinaryIO, None, None]:
-    """The bytes of an events file, `-` for standard input. Errors: Refused when it cannot be read."""
+    """The bytes of an events file, `-` for standard input, behind a byte order mark if it has one.
+
+    Errors: Refused when it cannot be read.
+    """
     if events == "-":
         yield sys.stdin.buffer
         return
     try:
         with Path(events).open("rb") as file:
+            if file.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+                file.seek(len(BOM_UTF8))
             yield file
     except BrokenPipeError:  # not the file's fault: who reads our output, such as `head`, has seen enough
         raise

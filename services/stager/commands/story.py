@@ -35,7 +35,8 @@ def run_stories(paths: Sequence[Path]) -> int:
     for fault in faults:
         sys.stderr.write(fault.render() + "\n")
     told = f"{len(stories)} {'story' if len(stories) == 1 else 'stories'}"
-    sys.stdout.write(f"{told}, {failed} failed\n" if failed or faults else f"ok: {told}\n")
+    wrong = f"; {len(faults)} mistake{'' if len(faults) == 1 else 's'} in what else stands there" if faults else ""
+    sys.stdout.write(f"{told} told, {failed} failed{wrong}\n" if failed or faults else f"ok: {told}\n")
     return 1 if failed or faults else 0
 
 

@@ -48,6 +48,7 @@ def foreseen_members(foreseen: Foreseen | None) -> dict[str, Any] | None:
         "to": foreseen.to_stage,
         "at": rfc3339(foreseen.at_ms),
         "nth": foreseen.nth,
+        "then": foreseen.then,
     }
 
 

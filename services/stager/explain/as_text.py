@@ -19,11 +19,14 @@ def render(explanation: Explanation) -> str:
 
 
 def render_lifecycle(view: LifecycleView, at_ms: int, *, also: frozenset[str] = frozenset()) -> list[str]:
-    """The lines of one lifecycle or segment; stages before the current one only where `also` names them."""
+    """The lines of one lifecycle or segment. Of the stages before the current one only those that `also` names, and
+    the one to which time alone will move the customer.
+    """
     lines = [_where(view, at_ms), *(f"  {line}" for line in _what_comes(view, at_ms))]
     if view.is_pending:
         lines.append("  The definition has changed since the last event; the next event applies it.")
     told: set[str] = set()
+    also |= {view.next_move.to_stage or ""} if view.next_move is not None else frozenset()
     for stage in view.stages:
         if stage.place != "earlier" or view.segment or stage.name in also:
             lines += [f"  {line}" for line in _stage(stage, told)]
@@ -54,8 +57,8 @@ def _what_comes(view: LifecycleView, at_ms: int) -> Iterator[str]:
     if view.next_linger is not None:
         yield f"If nothing happens: lingers {_when(view.next_linger, at_ms)} (number {view.next_linger.nth})"
     if view.next_move is not None:
-        target = view.next_move.to_stage or "no stage"
-        yield f"If nothing happens: moves to {target} {_when(view.next_move, at_ms)}"
+        targets = ", then ".join(stage or "no stage" for stage in (view.next_move.to_stage, *view.next_move.then))
+        yield f"If nothing happens: moves to {targets} {_when(view.next_move, at_ms)}"
     elif view.is_foreseen_whole:
         yield "If nothing happens: stays where it is"
     else:
@@ -70,7 +73,7 @@ def _stage(stage: StageView, told: set[str]) -> Iterator[str]:
     """The lines of a stage; `told` are the values whose events have been named already: once is enough."""
     yield f"{'=>' if stage.place == 'current' else '  '} {stage.name}: {_verdict(stage)}"
     for label, clause in (("when", stage.when), ("until", stage.until)):
-        if clause is not None:
+        if clause is not None and (label == "when" or stage.place == "current"):  # `until` is for those who are in
             yield f"     {label}:"
             yield from (f"       {line}" for line in _clause(clause, told))
     for block in stage.blocks:
@@ -87,7 +90,8 @@ def _verdict(stage: StageView) -> str:
         None: "does not hold",
     }[stage.because]
     if stage.place == "current":
-        return reason
+        is_held = stage.because == "when" and stage.until is not None and stage.until.holds
+        return f"{reason} (its `until` is true, but who meets `when` stays)" if is_held else reason
     return f"{reason}, but is closed" if stage.holds and stage.blocks else reason
 
 

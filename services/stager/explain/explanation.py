@@ -68,7 +68,7 @@ class Block:
 class StageView:
     """One stage as it looks for this customer. `because`: what makes it hold (None: it does not hold).
 
-    `until` is asked only of the current stage, but shown for every stage that has one.
+    `until` is asked only of the current stage, but here it is of every stage that has one.
     """
 
     name: str
@@ -82,12 +82,13 @@ class StageView:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What happens by itself if nothing else does."""
+    """What happens by itself if nothing else does. `then`: the stages that follow at the same instant, in order."""
 
     change: Literal["moved", "lingered"]
     to_stage: str | None
     at_ms: int
     nth: int
+    then: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,12 @@ def outlook(profile: Profile, rules: Rules, lifecycle: int) -> Outlook:
         due_ms = copy.due_ms
         if due_ms is None or due_ms > _LAST_MS:
             return Outlook(None, linger, is_whole=True)
-        for change in partition.lapse((copy,), until_ms=due_ms):
+        changes = partition.lapse((copy,), until_ms=due_ms)
+        for change in changes:
             at_ms = instant_of(change.at)
             assert at_ms is not None
-            foreseen = Foreseen(change.change, change.to_stage, at_ms, change.nth)
             if change.change == "moved":
-                return Outlook(foreseen, linger, is_whole=True)
-            linger = linger or foreseen
+                then = tuple(other.to_stage for other in changes[changes.index(change) + 1 :])
+                return Outlook(Foreseen("moved", change.to_stage, at_ms, 0, then), linger, is_whole=True)
+            linger = linger or Foreseen("lingered", change.to_stage, at_ms, change.nth)
     return Outlook(None, linger, is_whole=False)

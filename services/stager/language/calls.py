@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from lark import Token, Tree
 
 from services.stager.language.definition import Call, Constant, Entered, Expression, InStage, Kind, Since
+from services.stager.language.grammar import EXAMPLES
 from services.stager.language.judge import Judge, Part, present
 from services.stager.language.kinds import SAID, agree, may_be
 from services.stager.language.literals import read_time
 from services.stager.language.scope import ARITIES
 from shared.document import nearest
 
-_EXAMPLES = {
-    "since": "since(last_order)", "time_to": "time_to(traits.renews_at)", "in_stage": "in_stage()",
-    "entered": "entered()", "if": "if(orders > 3, 10, 5)", "exists": "exists(traits.email)",
-    "date": 'date("2026-01-31")', "lower": "lower(traits.plan)", "contains": 'contains(traits.tags, "b")',
-    "starts_with": 'starts_with(traits.country, "D")', "ends_with": 'ends_with(traits.email, ".org")',
+_NOW = "; ask how long ago something was with `since(x)`, or how far off it is with `time_to(x)`"
+_OTHERS = "; a document sees its own metrics only: repeat them here"
+_INSTEAD_OF = {
+    "now": _NOW, "today": _NOW, "in_segment": _OTHERS, "segment": _OTHERS, "stage": _OTHERS,
 }  # fmt: skip
 
 
@@ -26,14 +26,14 @@ def check_call(judge: Judge, tree: Tree[Token]) -> Expression | None:
     name, *arguments = tree.children
     function = judge.said(name)
     if function not in ARITIES:
-        message = f"there is no function `{function}`"
+        message = f"there is no function `{function}`{_INSTEAD_OF.get(function.lower(), '')}"
         judge.report(name, message, suggestion=nearest(function.lower(), judge.scope.functions))
         return None
     if function not in judge.scope.functions:
         judge.report(name, f"`{function}` is not available in `where`, which sees one event alone")
         return None
     if len(arguments) != ARITIES[function]:
-        judge.report(tree, f"`{function}` takes {_counted(ARITIES[function])}, as in `{_EXAMPLES[function]}`")
+        judge.report(tree, f"`{function}` takes {_counted(ARITIES[function])}, as in `{EXAMPLES[function]}`")
         return None
     return _CHECKS[function](judge, arguments, function)
 

@@ -6,7 +6,8 @@ around it is then judged no further.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from lark import Token, Tree
@@ -33,6 +34,9 @@ from services.stager.language.walk import parts_of
 
 DEPTH_MAX = 200  # nodes inside one another: more than 20 parentheses can need, and far from Python's own limit of 1,000
 
+# Quoted texts and names come first, so that what looks like a date inside them is none.
+_BARE_DATE = re.compile(r"""(?:"[^"]*"|'[^']*'|`[^`]*`)|(?<![\w.-])([12][0-9]{3}-[01][0-9]-[0-3][0-9])(?![\w.-])""")
+
 _OPERATORS: dict[str, Operator] = {"+": "+", "-": "-", "*": "*", "/": "/"}
 
 
@@ -46,8 +50,16 @@ def check_truth(text: str, scope: Scope) -> tuple[Expression | None, list[Proble
     expression = checker.truth(tree)
     if expression is not None and _depth(expression) > DEPTH_MAX:
         checker.report(tree, f"this expression is too long a chain: more than {DEPTH_MAX} operations on one another")
-    problems = sorted(checker.problems, key=lambda problem: problem.offset)
-    return (None if problems else expression), problems
+    problems = sorted([*checker.problems, *_bare_dates(text)], key=lambda problem: problem.offset)
+    return (None if checker.problems else expression), problems
+
+
+def _bare_dates(text: str) -> Iterator[Problem]:
+    """A warning for each date that stands there as arithmetic."""
+    for found in _BARE_DATE.finditer(text):
+        if found[1]:
+            message = f'`{found[1]}` is a subtraction here; a date is written `date("{found[1]}")`'
+            yield Problem(found.start(), found[1], message, severity="warning")
 
 
 def check_name(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:

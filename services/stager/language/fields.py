@@ -24,14 +24,19 @@ _SAID = {bool: "a flag", int: "a number", float: "a number"}
 
 
 class Fields:
-    """The keys of one mapping. Each reading returns None when the key is absent or (then reported) wrong."""
+    """The keys of one mapping. Each reading returns None when the key is absent or (then reported) wrong.
 
-    def __init__(self, mapping: Mapping, faults: Faults, *, what: str, known: Sequence[str]) -> None:
+    `meant` says what others call a key by, where that is not near to its name.
+    """
+
+    def __init__(
+        self, mapping: Mapping, faults: Faults, *, what: str, known: Sequence[str], meant: dict[str, str] | None = None
+    ) -> None:
         self.mapping = mapping
         self.faults = faults
         for key, _ in mapping.entries:
             if key.value not in known:
-                suggestion = nearest(key.value, known)
+                suggestion = (meant or {}).get(key.value) or nearest(key.value, known)
                 faults.add(key, f"{what} has no key `{key.value}`", text=key.value, suggestion=suggestion)
 
     def __contains__(self, key: str) -> bool:
@@ -100,7 +105,10 @@ def report_problems(node: Scalar, problems: Sequence[Problem], faults: Faults) -
         message = problem.message
         if problem.is_syntax and node.style == "":
             message += _cut_by_yaml(node)
-        faults.add(node, message, offset=problem.offset, text=problem.text, suggestion=problem.suggestion)
+        faults.add(
+            node, message, offset=problem.offset, text=problem.text, suggestion=problem.suggestion,
+            severity=problem.severity,
+        )  # fmt: skip
 
 
 def _cut_by_yaml(node: Scalar) -> str:

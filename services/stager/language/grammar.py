@@ -12,7 +12,7 @@ from functools import cache
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedToken
 
-from shared.document import nearest
+from shared.document import Severity, nearest
 
 EXPRESSION_CHARACTERS_MAX = 2_000  # LANGUAGE.md 3
 NESTED_MAX = 20  # LANGUAGE.md 3
@@ -66,6 +66,13 @@ _INSTEAD = {
     "=": "==", "===": "==", "!==": "!=", "=>": ">=", "=<": "<=", "<>": "!=", "&&": "and", "&": "and", "||": "or",
     "|": "or", "!": "not",
 }  # fmt: skip
+# Each function's name, as it is written.
+EXAMPLES = {
+    "since": "since(last_order)", "time_to": "time_to(traits.renews_at)", "in_stage": "in_stage()",
+    "entered": "entered()", "if": "if(orders > 3, 10, 5)", "exists": "exists(traits.email)",
+    "date": 'date("2026-01-31")', "lower": "lower(traits.plan)", "contains": 'contains(traits.tags, "b")',
+    "starts_with": 'starts_with(traits.country, "D")', "ends_with": 'ends_with(traits.email, ".org")',
+}  # fmt: skip
 _OPENS_VALUE = frozenset({"QUANTITY", "TEXT", "TRUE", "FALSE", "NAME", "QUOTED", "LPAR", "NOT"})
 _CLOSES_VALUE = frozenset({"QUANTITY", "TEXT", "TRUE", "FALSE", "NAME", "QUOTED", "RPAR", "RSQB"})
 
@@ -79,6 +86,7 @@ class Problem:
     message: str
     suggestion: str | None = None
     is_syntax: bool = False
+    severity: Severity = "error"
 
 
 class NotAnExpression(Exception):
@@ -154,6 +162,8 @@ def _unexpected(token: Token, before: Sequence[Token]) -> NotAnExpression:
         return _wrong_at(token, "this `)` closes nothing")
     if token.type == "LSQB":
         return _wrong_at(token, "a list stands only after `in` or `not in`")
+    if token.type == "COMMA" and previous.type == "QUANTITY":
+        return _wrong_at(token, "a number is written without commas, as in `1000` or `1_000`")
     return _wrong_at(token, f"`{token}` does not fit here")
 
 
@@ -176,6 +186,10 @@ def _operator_expected(token: Token, previous: Token) -> NotAnExpression:
     for word in (token, previous):
         if word.type == "NAME" and word.lower() in KEYWORDS:
             return _wrong_at(word, f"`{word}` is not known; keywords are in lower case", suggestion=word.lower())
+        if word.type == "NAME" and word in EXAMPLES:
+            return _wrong_at(word, f"`{word}` is a function: write `{EXAMPLES[word]}`")
+    if token in ("is", "equals"):
+        return _wrong_at(token, f"`{token}` is no operator here", suggestion="==")
     suggestion = nearest(token, ("and", "or", "in")) if token.type == "NAME" else None
     message = f"an operator (`and`, `or`, `==`, `+` ..) is missing between `{previous}` and `{token}`"
     return _wrong_at(token, message, suggestion=suggestion)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from services.stager.language.definition import Linger
 from services.stager.language.fields import WHOLE_MAX, Fields, read_duration_node
 from services.stager.language.literals import INSTANT_MAX
 from shared.clock import MINUTE_MS
 from shared.document import Faults, Listing, Mapping, Scalar, nearest
+
+_EVERY = re.compile(r"every +([0-9]+[a-z]+)")
 
 
 def read_linger(fields: Fields) -> Linger | None:
@@ -16,6 +20,10 @@ def read_linger(fields: Fields) -> Linger | None:
         return _repeated(node, fields.faults)
     if isinstance(node, Listing):
         return _listed(node, fields.faults)
+    if isinstance(node, Scalar) and (repeated := _EVERY.fullmatch(node.value)):
+        every = repeated[1]
+        fields.faults.add(node, f"`linger` again and again is written `{{after: {every}, every: {every}, times: 3}}`")
+        return None
     after = fields.duration("linger")
     return Linger((after,)) if after is not None else None
 

@@ -28,6 +28,7 @@ _DURATION = re.compile(r"(?:[0-9]+(?:_[0-9]+)*(?:ms|[smhdw]))+")
 _DURATION_PART = re.compile(r"([0-9_]+)(ms|[smhdw])")
 _DECIMAL_DURATION = re.compile(r"[0-9_]+\.[0-9]+(?:ms|[smhdw])")
 _SPOKEN = re.compile(r"([0-9]+) *(ms|[smhdw])(?:illiseconds?|ec(?:ond)?s?|in(?:ute)?s?|ours?|ays?|eeks?)?")
+_CALENDAR_SPAN = re.compile(r"[0-9]+ *(?:y|yrs?|years?|mon?|months?|quarters?|q)", re.IGNORECASE)
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
@@ -43,7 +44,9 @@ def read_quantity(text: str) -> Constant:
     """The number or duration of a text that begins with a digit. Errors: Unreadable."""
     if _NUMBER.fullmatch(text):
         return Constant(read_number(text), Kind.NUMBER)
-    return Constant(read_duration(text), Kind.DURATION)
+    if _DURATION.fullmatch(text) or _DECIMAL_DURATION.fullmatch(text) or _CALENDAR_SPAN.fullmatch(text):
+        return Constant(read_duration(text), Kind.DURATION)
+    raise Unreadable(f"`{text}` is neither a number nor a duration; {_UNITS_SAID}")
 
 
 def is_quantity(text: str) -> bool:
@@ -100,7 +103,9 @@ def _no_duration(text: str) -> str:
         return f"a duration needs a unit; {_UNITS_SAID}"
     if _DECIMAL_DURATION.fullmatch(text):
         return "a duration is made of whole numbers: write `1h30m`, not `1.5h`"
-    return f"`{text}` is neither a number nor a duration; {_UNITS_SAID}"
+    if _CALENDAR_SPAN.fullmatch(text):
+        return "months and years differ in length: write days, as in `30d` or `365d`"
+    return f"`{text}` is no duration; {_UNITS_SAID}"
 
 
 def read_time(text: str) -> int | None:

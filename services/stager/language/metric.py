@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from services.stager.language.definition import EventNames, Kind, Metric, MetricFunction
@@ -11,6 +12,7 @@ from services.stager.language.window import WINDOW_KEYS, read_window
 from shared.document import Faults, Listing, Mapping, Node, nearest
 from shared.event import RESERVED_NAMES
 
+_COMPUTED = re.compile(r" [*/+] ")
 METRICS_MAX = 200  # LANGUAGE.md 3
 
 
@@ -164,6 +166,8 @@ def _path(node: Node, faults: Faults, *, what: str) -> tuple[str, ...]:
     path = tuple(text.split("."))
     if not all(path):
         faults.add(node, "a dot stands between two names, as in `cart.total`")
+    if _COMPUTED.search(text):
+        faults.add(node, "this is the name of one property: nothing is computed here", severity="warning")
     return path
 
 

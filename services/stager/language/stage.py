@@ -20,7 +20,7 @@ def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool)
     places: list[Fields] = []
     for item in node.items:
         if isinstance(item, Mapping):
-            places.append(Fields(item, faults, what="a stage", known=STAGE_KEYS))
+            places.append(Fields(item, faults, what="a stage", known=STAGE_KEYS, meant={"name": "stage"}))
         else:
             faults.add(item, "a stage begins with `- stage: NAME`")
     stages = tuple(read_stage(place, name=_name(place), scope=scope) for place in places)
@@ -62,7 +62,7 @@ def read_description(fields: Fields) -> str:
 def _name(fields: Fields) -> str:
     node = fields.node("stage")
     if node is None:
-        if "stage" not in fields:
+        if "stage" not in fields and "name" not in fields:
             fields.faults.add(fields.mapping, "a stage needs a name: `stage: NAME`")
         return ""
     return read_name(node, fields.faults, what="a stage's name") or ""

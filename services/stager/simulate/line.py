@@ -5,7 +5,7 @@ Shape: each good line becomes an Event with its log time, as if ingest had writt
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -21,6 +21,8 @@ _INSTANT_MAX_MS: Final = 253_300_000_000_000
 _NAMED: Final = frozenset(("page", "screen"))
 
 _Identifier = str | int | None
+_Type = Literal["track", "page", "screen", "identify", "group", "import_end"]
+_TYPES: Final = get_args(_Type)
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +44,7 @@ class _Message(msgspec.Struct, rename="camel"):
     """A line as it is written; what is not named here does not matter."""
 
     timestamp: str
-    type: Literal["track", "page", "screen", "identify", "group", "import_end"] = "track"
+    type: _Type = "track"
     message_id: _Identifier = None
     user_id: _Identifier = None
     anonymous_id: _Identifier = None
@@ -59,17 +61,22 @@ MEMBERS: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Me
 
 _decode = msgspec.json.Decoder(_Message).decode
 _decode_sender = msgspec.json.Decoder(_Sender).decode
+_decode_any = msgspec.json.Decoder().decode
 _decode_object = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+
+
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TOO_DEEP: Final = "it is nested too deeply"
 
 
 def read_line(line: bytes, number: int) -> Line:
     """The event of a line; `number` counts from 1. Errors: Malformed, saying what is wrong."""
     try:
         message = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(str(error)) from error
+    except _UNREADABLE as error:
+        raise Malformed(_reason(line, error)) from error
     occurred_at = message.timestamp
     occurred_ms = received_ms = _instant("timestamp", occurred_at)
     if message.received_at is not None:
@@ -92,11 +99,29 @@ def read_line(line: bytes, number: int) -> Line:
     return Line(event, received_ms, occurred_ms)
 
 
+def _reason(line: bytes, error: Exception) -> str:
+    """What is wrong with a line that is no message."""
+    if isinstance(error, RecursionError):
+        return _TOO_DEEP
+    try:
+        value = _decode_any(line)
+    except _UNREADABLE as broken:
+        return f"a line is one JSON object, and this is no JSON: {broken}"
+    if not isinstance(value, dict):
+        return "a line is one JSON object, and this is something else"
+    if "timestamp" not in value:
+        return "there is no `timestamp`, which says when it happened, as in `2026-01-31T10:20:30Z`"
+    kind = value.get("type", "track")
+    if kind not in _TYPES:
+        return f"`type` is one of {', '.join(_TYPES)}; got {kind!r}"
+    return str(error)
+
+
 def customer_of(line: bytes) -> str:
     """Whom a line is about, without a look at the rest of it; empty where `read_line` finds nobody or fails."""
     try:
         sender = _decode_sender(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return ""
     return _identifier(sender.user_id) or _identifier(sender.anonymous_id)
 
@@ -144,6 +169,6 @@ def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | m
         return raw
     try:
         members = _decode_object(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"{field}: {error}") from error
+    except _UNREADABLE as error:
+        raise Malformed(f"{field}: {_TOO_DEEP if isinstance(error, RecursionError) else error}") from error
     return msgspec.UNSET if members is None else raw

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from services.stager.explain.as_text import say_span
@@ -25,31 +24,39 @@ _NOWHERE: Final = "(nowhere)"
 Move = tuple[str | None, str | None]
 
 
-@dataclass(slots=True)
 class _Stays:
-    """The lengths of ended visits to one stage."""
+    """The lengths of ended visits to one stage, those within 3 percent of one another counted together."""
 
-    count: int = 0
-    total_ms: int = 0
-    lengths: Counter[int] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.count = 0
+        self.total_ms = 0
+        self._counts: Counter[int] = Counter()
+        self._totals_ms: Counter[int] = Counter()
 
     def take(self, stay_ms: int) -> None:
         self.count += 1
         self.total_ms += stay_ms
-        self.lengths[round(math.log2(stay_ms + 1) * _STEPS_PER_DOUBLING)] += 1
+        length = round(math.log2(stay_ms + 1) * _STEPS_PER_DOUBLING)
+        self._counts[length] += 1
+        self._totals_ms[length] += stay_ms
 
     def add(self, other: _Stays) -> None:
         self.count += other.count
         self.total_ms += other.total_ms
-        self.lengths += other.lengths
+        self._counts.update(other._counts)
+        self._totals_ms.update(other._totals_ms)
 
     def median_ms(self) -> int:
-        """The median, within 3 percent."""
-        seen = 0
-        for length in sorted(self.lengths):
-            seen += self.lengths[length]
-            if seen * 2 >= self.count:
-                return round(2 ** (length / _STEPS_PER_DOUBLING)) - 1
+        """The median: exact where few lengths are alike, else within 3 percent."""
+        return (self._ranked_ms((self.count - 1) // 2) + self._ranked_ms(self.count // 2)) // 2
+
+    def _ranked_ms(self, rank: int) -> int:
+        """The length that so many shorter ones stand before, as the mean of those that are counted with it."""
+        behind = 0
+        for length in sorted(self._counts):
+            behind += self._counts[length]
+            if rank < behind:
+                return self._totals_ms[length] // self._counts[length]
         return 0
 
 

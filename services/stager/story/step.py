@@ -21,7 +21,7 @@ _LINGERED_KEYS: Final = ("stage", "nth", "at")
 
 def read_step(node: Mapping, faults: Faults, *, before_ms: int | None) -> Step:
     """The step; `before_ms` is when the one before it was (None: it is the first)."""
-    fields = Fields(node, faults, what="a step", known=STEP_KEYS)
+    fields = Fields(node, faults, what="a step", known=STEP_KEYS, meant={"at": "on", "event": "track"})
     changes, place = _all_changes(fields)
     return Step(
         place=node,

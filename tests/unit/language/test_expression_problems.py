@@ -33,6 +33,13 @@ BAD: dict[str, tuple[int, str, str, str | None]] = {
     "and == 1": (0, "and", "backquotes", None),
     # grammar
     "": (0, "", "expected here", None),
+    "traits.plan is 'pro'": (12, "is", "no operator", "=="),
+    "traits.tags contains 'a'": (12, "contains", 'write `contains(traits.tags, "b")`', None),
+    "since last_order >= 3d": (0, "since", "write `since(last_order)`", None),
+    "orders >= 1,000": (11, ",", "without commas", None),
+    "now() > last_order": (0, "now", "`since(x)`", None),
+    "last_order > 90 days": (16, "days", "an operator", None),
+    "since(last_order) >= 1y": (21, "1y", "months and years differ", None),
     "orders = 3": (7, "=", "no operator", "=="),
     "orders => 3": (7, "=>", "no operator", ">="),
     "orders <> 3": (7, "<>", "no operator", "!="),
@@ -139,6 +146,24 @@ def test_a_wrong_expression_says_where_and_why(written: str) -> None:
 )
 def test_the_customer_is_out_of_sight_in_where(written: str, part: str) -> None:
     assert part in only_problem(written, WHERE).message
+
+
+@pytest.mark.parametrize("written", ["traits.d > 2026-01-31", "orders in [2026-01-31]", "(2026-01-31) < nps"])
+def test_a_date_that_is_a_subtraction_is_warned_of(written: str) -> None:
+    expression, problems = check_truth(written, SCOPE)
+
+    assert expression is not None
+    assert [(problem.severity, problem.text, problem.offset) for problem in problems] == [
+        ("warning", "2026-01-31", written.index("2026"))
+    ]
+    assert 'date("2026-01-31")' in problems[0].message
+
+
+@pytest.mark.parametrize(
+    "written", ['date("2026-01-31") < last_order', "traits.`2026-01-31` == 1", "orders > 2026 - 01"]
+)
+def test_what_is_no_date_is_not_warned_of(written: str) -> None:
+    assert check_truth(written, SCOPE)[1] == []
 
 
 def test_all_wrong_names_of_an_expression_are_reported_in_order() -> None:

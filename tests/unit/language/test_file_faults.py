@@ -48,7 +48,7 @@ BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
     "{count: A, within: 90}": (25, "90", "needs a unit", "90d"),
     "{count: A, within: 7 days}": (25, "7 days", "units", "7d"),
     "{count: A, within: 0d}": (25, "0d", "above zero", None),
-    "{count: A, within: -1d}": (25, "-1d", "neither", None),
+    "{count: A, within: -1d}": (25, "-1d", "no duration", None),
     "{count: A, within: [1d]}": (25, "[1d]", "is a duration", None),
     "{count: A, ago: 3d}": (17, "ago", "only with `within`", None),
     "{count: A, back: 1}": (17, "back", "only with `calendar`", None),
@@ -92,8 +92,22 @@ def test_a_wrong_metric_says_where_and_why(written: str) -> None:
     assert part in fault.message
 
 
+def test_a_computed_property_is_warned_of_as_the_name_of_one() -> None:
+    loaded = load_text(f"{HEAD}  m: {{sum: price * quantity, of: A}}\n{STAGES}", file="f.yaml")
+
+    assert not loaded.errors
+    assert ["nothing is computed here" in fault.message for fault in loaded.faults].count(True) == 1
+
+
+def test_a_stage_that_is_called_by_name_gets_one_fault() -> None:
+    fault = only_fault("lifecycle: f\nstages:\n  - name: a\n")
+
+    assert place(fault) == (3, 5, "name", "stage")
+
+
 # lines of a second stage `b`, from line 6 on: (line, column, offending text, part of the message, suggestion)
 BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
+    "linger: every 3d": (7, 13, "every 3d", "{after: 3d, every: 3d, times: 3}", None),
     "whn: n > 1": (7, 5, "whn", "no key", "when"),
     "when:": (7, 5, "when", "nothing stands", None),
     "when: ordres > 1": (7, 11, "ordres", "no metric", None),

@@ -232,12 +232,43 @@ def test_as_text_it_marks_what_holds_and_what_does_not() -> None:
     assert "closed by from: it can be entered only from `loyal`" in text
 
 
+def test_all_moves_of_one_instant_are_foretold_and_the_first_target_is_shown() -> None:
+    rules = rules_of(
+        "lifecycle: steps\nmetrics: {last: {last: Order Completed}}\nstages:\n"
+        "  - {stage: back, when: in_stage() >= 1d, until: in_stage() >= 0ms, from: start}\n"
+        "  - {stage: start, when: since(last) < 1d}\n"
+        "  - {stage: on, from: back, when: since(last) >= 1d}\n"
+    )
+    text = render(explained(order("2026-01-01"), at="2026-01-01", rules=rules))
+
+    assert "If nothing happens: moves to back, then on at 2026-01-02T00:00:00.000Z (in 1d)" in text
+    assert "     back: does not hold" in text
+
+
+def test_until_is_shown_where_it_matters_and_said_to_be_in_vain_while_when_holds() -> None:
+    rules = rules_of(
+        "lifecycle: kept\nmetrics: {n: {count: Order Completed}}\nstages:\n"
+        "  - {stage: kept, when: n >= 1, until: in_stage() >= 1d}\n"
+        "  - {stage: more, when: n >= 5, until: n >= 9}\n"
+    )
+    text = render(explained(order("2026-01-01"), at="2026-01-03", rules=rules))
+
+    assert "=> kept: holds (its `until` is true, but who meets `when` stays)" in text
+    assert text.count("until:") == 1
+
+
 def test_as_json_it_has_the_same_members() -> None:
     found = json.loads(encode(explained(order("2026-01-01"), at="2026-01-20")))
     shop = found["lifecycles"]["shop"]
 
     assert (found["customer"], found["at"]) == ("ann", "2026-01-20T00:00:00.000Z")
-    assert shop["next_move"] == {"change": "moved", "to": "silent", "at": "2026-04-01T00:00:00.000Z", "nth": 0}
+    assert shop["next_move"] == {
+        "change": "moved",
+        "to": "silent",
+        "at": "2026-04-01T00:00:00.000Z",
+        "nth": 0,
+        "then": [],
+    }
     assert [view["stage"] for view in shop["stages"] if view["place"] != "earlier"] == [
         "active",
         "loyal",
@@ -291,8 +322,9 @@ def _compare_with_simulate(lines: list[bytes], rules: Rules, customer: str, view
         return
     later = simulate(lines, rules, until_ms=view.next_move.at_ms, on_bad_line=lambda *_: None)
     moves = [change for change in later if (change.customer, change.lifecycle) == (customer, view.name)][len(chain) :]
-    first = next(change for change in moves if change.change == "moved")
-    assert (first.to_stage, first.at) == (view.next_move.to_stage, rfc3339(view.next_move.at_ms)), f"seed {seed}"
+    moved = [(change.to_stage, change.at) for change in moves if change.change == "moved"]
+    at = rfc3339(view.next_move.at_ms)
+    assert moved == [(target, at) for target in (view.next_move.to_stage, *view.next_move.then)], f"seed {seed}"
 
 
 def _profile_of(rules: Rules, lines: list[bytes]) -> Any:

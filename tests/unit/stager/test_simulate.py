@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from services.stager.commands.simulate import opened
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Linger, Stage
+from services.stager.simulate.line import read_line
 from services.stager.simulate.simulation import simulate
+from shared.errors import Malformed
 from shared.transition import EventCause, Transition
 from tests.unit.fold.builders import at_least, days, lifecycle, metric, silent_for
 
@@ -73,6 +76,36 @@ def test_the_end_of_the_file_ends_the_import() -> None:
         ("silent", "2026-01-06"),
         ("silent", "2026-01-07"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("userId,event,timestamp", "one JSON object, and this is no JSON"),
+        ("[1, 2]", "one JSON object, and this is something else"),
+        ('{"userId": "ann", "event": "x"}', "there is no `timestamp`"),
+        ('{"userId": "ann", "type": "alias", "timestamp": "2026-01-01"}', "`type` is one of track, page"),
+        ('{"userId": "ann", "event": "x", "timestamp": 5}', "$.timestamp"),
+        (
+            '{"userId": "ann", "event": "x", "properties": ' + '{"a":' * 2_000 + "1" + "}" * 2_000 + "}",
+            "nested too deeply",
+        ),
+        (
+            '{"userId": "ann", "event": "x", "other": ' + "[" * 2_000 + "]" * 2_000 + "}",
+            "nested too deeply",
+        ),
+    ],
+)
+def test_a_bad_line_says_what_is_wrong_with_it(line: str, part: str) -> None:
+    with pytest.raises(Malformed, match=re.escape(part)):
+        read_line(line.encode(), 1)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    (tmp_path / "events").write_bytes(b"\xef\xbb\xbf{}\n{}")
+
+    with opened(str(tmp_path / "events")) as lines:
+        assert list(lines) == [b"{}\n", b"{}"]
 
 
 def test_a_line_without_an_id_has_its_number() -> None:

@@ -144,7 +144,16 @@ def test_the_command_says_how_many_came_true(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out == "ok     one (1 step)\nok: 1 story\n"
     told(tmp_path, f"{ORDERED}    stage: silent\n")
     assert run_stories([tmp_path]) == 1
-    assert "1 story, 1 failed" in capsys.readouterr().out
+    assert "1 story told, 1 failed" in capsys.readouterr().out
+
+
+def test_a_story_that_cannot_be_read_is_not_counted_as_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told(tmp_path, "\n  - at: 2026-01-01\n    track: x\n    nothing: true\n")
+
+    assert run_stories([tmp_path]) == 1
+    printed = capsys.readouterr()
+    assert "did you mean `on`?" in printed.err
+    assert "0 stories told, 0 failed; " in printed.out
 
 
 def test_a_folder_without_a_story_is_refused(tmp_path: Path) -> None:

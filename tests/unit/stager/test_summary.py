@@ -72,6 +72,22 @@ def test_the_table_says_who_is_where_and_how_long_visits_lasted(shop: Path) -> N
     assert row(text, "silent")[-1] == "2"
 
 
+@pytest.mark.parametrize(("stays_days", "median"), [([30], "30d"), ([10, 20, 30], "20d"), ([10, 20], "15d")])
+def test_the_median_stay_is_exact_where_few_are_alike(tmp_path: Path, stays_days: list[int], median: str) -> None:
+    (tmp_path / "pro.yaml").write_text('segment: pro\nwhen: traits.plan == "pro"\n', encoding="utf-8")
+    identifies = [
+        {"type": "identify", "userId": f"u{number}", "traits": {"plan": plan}, "timestamp": f"2026-01-{day:02d}"}
+        for number, days in enumerate(stays_days)
+        for plan, day in (("pro", 1), ("free", 1 + days))
+    ]
+    identifies.sort(key=lambda message: str(message["timestamp"]))
+    (tmp_path / "events.ndjson").write_text("\n".join(map(json.dumps, identifies)), encoding="utf-8")
+
+    options = ("--lifecycle", tmp_path / "pro.yaml", "--events", tmp_path / "events.ndjson", "--summary")
+
+    assert row(run("simulate", *options).stdout, "in")[5] == median
+
+
 def test_the_picture_shows_where_visitors_went_and_who_went_back(shop: Path) -> None:
     text = simulated(shop, "--summary").stdout
 
