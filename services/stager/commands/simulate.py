@@ -17,7 +17,7 @@ from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
-from services.stager.simulate.simulation import OnBadLine, Simulation, simulate
+from services.stager.simulate.simulation import OnBadLine, Seen, Simulation, simulate
 from services.stager.simulate.summary import Summary
 from services.stager.simulate.together import Together, hands_in_processes
 from shared.collector import spare_the_collector
@@ -58,22 +58,24 @@ def run_simulation(
             first = list(islice(lines, _ALONE_LINES_MAX))
             processes = _cores() if len(first) == _ALONE_LINES_MAX else 1
             lines = chain(first, lines)
-        customers = run.alone(lines) if processes == 1 else run.together(lines, processes)
+        seen = run.alone(lines) if processes == 1 else run.together(lines, processes)
+    if report.customer is not None and not seen.has_asked:
+        sys.stderr.write(f"{events}: no line is about customer {report.customer}\n")
     if report.speed:
-        _print_speed(counted.count - bad.count, customers, time.perf_counter() - start_s)
+        _print_speed(counted.count - bad.count, seen.customers, time.perf_counter() - start_s)
     return 1 if bad.count else 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is to be simulated and printed; both ways print the same and give the number of customers."""
+    """What is to be simulated and printed; both ways print the same and tell who was seen."""
 
     lifecycles: Sequence[Lifecycle]
     until_ms: int | None
     on_bad_line: OnBadLine
     report: Report
 
-    def alone(self, lines: Iterable[bytes]) -> int:
+    def alone(self, lines: Iterable[bytes]) -> Seen:
         """In this process."""
         spare_the_collector()
         rules, customer = compile_rules(self.lifecycles), self.report.customer
@@ -87,9 +89,9 @@ class _Run:
             sys.stdout.write(summary.render())
         else:
             _print(_encoded(one for one in found if customer in (None, one.customer)))
-        return len(simulation.profiles)
+        return simulation.seen(customer)
 
-    def together(self, lines: Iterable[bytes], count: int) -> int:
+    def together(self, lines: Iterable[bytes], count: int) -> Seen:
         """In so many processes, which share the customers."""
         report = self.report
         with hands_in_processes(count, self.lifecycles, summarised=report.summary, customer=report.customer) as hands:
@@ -99,7 +101,7 @@ class _Run:
                 summary = Summary(compile_rules(self.lifecycles))
                 simulation.add_to(summary)
                 sys.stdout.write(summary.render())
-            return simulation.customers()
+            return simulation.seen(report.customer)
 
 
 def _encoded(found: Iterator[Transition]) -> Iterator[bytes]:

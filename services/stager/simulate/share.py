@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from services.stager.fold.rules import Rules
 from services.stager.simulate.line import Line, read_line
-from services.stager.simulate.simulation import Simulation
+from services.stager.simulate.simulation import Seen, Simulation
 from services.stager.simulate.summary import Summary, Tally
 from shared.errors import Malformed
 from shared.event import Event
@@ -148,9 +148,9 @@ class Share:
             self._summary.take(change)
         return Found((), b"")
 
-    def customers(self) -> int:
-        """How many were seen."""
-        return len(self._simulation.profiles)
+    def seen(self, customer: str | None) -> Seen:
+        """Who of the share was in the lines so far."""
+        return self._simulation.seen(customer)
 
     def tallies(self) -> Mapping[str, Tally]:
         """What the summary counted, and where its customers stand now."""

@@ -6,6 +6,7 @@ Streaming: memory grows with the customers, not with the events. Reads no file a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from services.stager.fold.instants import BEGINNING
 from services.stager.fold.partition import Partition
@@ -58,6 +59,13 @@ def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]
                 on_bad_line(number, str(error))
 
 
+class Seen(NamedTuple):
+    """How many customers there were, and whether the one that is asked for is among them."""
+
+    customers: int
+    has_asked: bool
+
+
 class Simulation:
     """One partition and all its customers (`profiles`, by id)."""
 
@@ -66,6 +74,10 @@ class Simulation:
         self.profiles: dict[str, Profile] = {}
         self._waiting = Waiting()
         self._past: dict[str, Profile] = {}  # whose latest record is historical: while an import runs, nobody lapses
+
+    def seen(self, customer: str | None) -> Seen:
+        """Who was in the lines so far; `customer`: the one that is asked for."""
+        return Seen(len(self.profiles), customer in self.profiles)
 
     @property
     def earliest_ms(self) -> int:

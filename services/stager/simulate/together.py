@@ -24,7 +24,7 @@ from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.simulate.line import customer_of
 from services.stager.simulate.share import NO_TIME, Course, Dealt, Found, Reading, Share
-from services.stager.simulate.simulation import OnBadLine
+from services.stager.simulate.simulation import OnBadLine, Seen
 from services.stager.simulate.summary import Summary
 from shared.collector import spare_the_collector
 from shared.errors import Refused
@@ -110,9 +110,12 @@ class Together:
                 numbered.append(b"%b%b%d%b\n" % (head, _SEQ, self._seq, tail[tail.index(b",") :]))
         return b"".join(numbered)
 
-    def customers(self) -> int:
-        """How many were seen."""
-        return sum(future.result() for future in [hand.ask(Share.customers) for hand in self._hands])
+    def seen(self, customer: str | None) -> Seen:
+        """Who was in the lines so far."""
+        counts, asked = zip(
+            *(future.result() for future in [hand.ask(Share.seen, customer) for hand in self._hands]), strict=True
+        )
+        return Seen(sum(counts), any(asked))
 
     def add_to(self, summary: Summary) -> None:
         """Add up what the shares counted."""

@@ -100,6 +100,11 @@ def test_a_summary_of_one_customer_counts_nobody_else(shop: Path) -> None:
     assert "lifecycle shop: 1 customer\n" in simulated(shop, "--summary", "--customer", "ann").stdout
 
 
+def test_a_customer_of_whom_no_line_speaks_is_told_of(shop: Path) -> None:
+    assert "no line is about customer anna" in simulated(shop, "--customer", "anna").stderr
+    assert simulated(shop, "--customer", "ann").stderr == ""
+
+
 def test_the_speed_is_told_beside_the_transitions(shop: Path) -> None:
     result = simulated(shop, "--speed")
 
