@@ -66,15 +66,27 @@ class Found(NamedTuple):
     lines: bytes
 
 
+class _Findings:
+    """Transitions as they are found on one page, each with its key."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+        self.changes: list[Transition] = []
+
+    def add(self, place: int, changes: Sequence[Transition], *, by_line: bool) -> None:
+        """What the line at this place made, or the tick before it."""
+        self.changes += changes
+        self.keys += [(place, by_line, change.at, change.customer) for change in changes]
+
+
 class Share:
     """Some of the customers; `summary` None: transitions are wanted one by one, else they are only counted in it."""
 
     def __init__(self, rules: Rules, *, summary: Summary | None) -> None:
         self._simulation = Simulation(rules)
         self._summary = summary
-        self._read: deque[list[tuple[int, Line]]] = (
-            deque()
-        )  # of each page that is still to be folded, the lines' places
+        # Of each page that is still to be folded, its lines with their places.
+        self._read: deque[list[tuple[int, Line]]] = deque()
 
     def read(self, dealt: Dealt) -> Reading:
         """Read one's own lines of the next page."""
@@ -101,25 +113,21 @@ class Share:
         """Let time pass over the oldest page that was read and not folded, and fold one's own lines."""
         tick, take = self._simulation.tick, self._simulation.take
         received_ms = course.received_ms
-        keys: list[Key] = []
-        found: list[Transition] = []
-        behind = 0
+        findings, behind = _Findings(), 0
         for place, line in self._read.popleft():
             if received_ms[place] == NO_TIME:
                 continue
             if place > behind:
-                self._pass_by(course, behind, place, keys, found)
+                self._pass_by(course, behind, place, findings)
             if lapsed := tick(line.received_ms):
-                found += lapsed
-                keys += [(place, False, change.at, change.customer) for change in lapsed]
+                findings.add(place, lapsed, by_line=False)
             if folded := take(line):
-                found += folded
-                keys += [(place, True, change.at, change.customer) for change in folded]
+                findings.add(place, folded, by_line=True)
             behind = place + 1
-        self._pass_by(course, behind, len(received_ms), keys, found)
-        return self._told(keys, found)
+        self._pass_by(course, behind, len(received_ms), findings)
+        return self._told(findings)
 
-    def _pass_by(self, course: Course, begin: int, end: int, keys: list[Key], found: list[Transition]) -> None:
+    def _pass_by(self, course: Course, begin: int, end: int, findings: _Findings) -> None:
         """Let time pass over the lines of others."""
         simulation, marks = self._simulation, course.marks
         passing = course.received_ms[begin:end]
@@ -131,20 +139,20 @@ class Share:
             if received_ms == NO_TIME:
                 continue
             if lapsed := simulation.tick(received_ms):
-                found += lapsed
-                keys += [(place, False, change.at, change.customer) for change in lapsed]
+                findings.add(place, lapsed, by_line=False)
             if place in marks:
                 simulation.pass_by(Line(_IMPORT_END if marks[place] else _HISTORICAL, received_ms))
 
     def end(self, last_ms: int) -> Found:
         """Let time pass until the end."""
-        lapsed = self._simulation.end(last_ms)
-        return self._told([(0, False, change.at, change.customer) for change in lapsed], lapsed)
+        findings = _Findings()
+        findings.add(0, self._simulation.end(last_ms), by_line=False)
+        return self._told(findings)
 
-    def _told(self, keys: Sequence[Key], found: Sequence[Transition]) -> Found:
+    def _told(self, findings: _Findings) -> Found:
         if self._summary is None:
-            return Found(keys, encode_lines(found))
-        for change in found:
+            return Found(findings.keys, encode_lines(findings.changes))
+        for change in findings.changes:
             self._summary.take(change)
         return Found((), b"")
 
