@@ -25,6 +25,8 @@ _UNSET = msgspec.UNSET
 
 # So many characters are short enough in any script.
 _Text = Annotated[str, msgspec.Meta(max_length=IDENTIFIER_BYTES_MAX // 4)]
+# What a column of numbers holds has few digits; the length of any other is for the careful way to judge.
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Plain(msgspec.Struct, rename="camel", gc=False):
@@ -33,7 +35,7 @@ class Plain(msgspec.Struct, rename="camel", gc=False):
     type: Literal["track", "page", "screen", "identify", "group", "alias"]
     message_id: _Text | None = None
     timestamp: str | None = None
-    user_id: _Text | int | None = None
+    user_id: _Text | _Number | None = None
     anonymous_id: _Text | None = None
     event: _Text | None = None
     name: Members = _UNSET

@@ -24,7 +24,9 @@ _TIMES = st.sampled_from(
      "2025-13-31T22:00:00.000Z", "1969-12-31T23:59:59.999Z", "2025-12-31 23:59:59.123Z",
      "2025-12-31T23:59:59.12\u0663Z", "2025-12-31T24:00:00.000Z", None],
 )  # fmt: skip
-_IDS = st.sampled_from(["u1", "Zoë", "x" * 128, "x" * 129, "é" * 200, "x" * 600, "", "a\0b", 7, None])
+_IDS = st.sampled_from(
+    ["u1", "Zoë", "x" * 128, "x" * 129, "é" * 200, "x" * 600, "", "a\0b", 7, 2**63, -(2**63), 10**510, 10**600, None]
+)
 _PLAIN = {"type": "track", "event": "Order Completed", "userId": "u1", "timestamp": "2025-12-31T23:59:59.123Z"}
 _OBJECTS = st.sampled_from(
     [{"a": 1}, {"a": [1, {"b": 2}]}, {"library": {"name": "x"}}, {"traits": {"a": 2}}, None, 5, {"n": 1e300},
@@ -139,7 +141,8 @@ def test_what_sdks_send_is_judged_together(sent_ms: int | None) -> None:
 
 
 _ALONE: list[dict[str, Any]] = [
-    {"messageId": None}, {"type": "alias", "previousId": "p"}, {"userId": "x" * 200}, {"event": 5}, {"traits": []},
+    {"messageId": None}, {"type": "alias", "previousId": "p"}, {"userId": "x" * 200}, {"userId": 10**600},
+    {"event": 5}, {"traits": []},
     {"properties": {"a": "\0"}}, {"timestamp": "soon"}, {"integrations": "x" * 33_000}, {"userId": None},
 ]  # fmt: skip
 
