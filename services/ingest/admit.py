@@ -65,16 +65,13 @@ class Admission:
     refusals: list[Refusal]
 
 
-def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Item] | None = None) -> Admission:
-    """Judge every item on its own. `read` is for items that are not in Segment's shape; they have their own ids."""
-
-    def judge(index: int, text: bytes) -> Event:
-        return admit_item(text, intake, index=index) if read is None else event_of(read(text), intake)
-
-    return _judged(items, judge)
+def admit(items: Iterable[bytes], intake: Intake) -> Admission:
+    """Judge every item on its own."""
+    return judged(items, lambda index, text: admit_item(text, intake, index=index))
 
 
-def _judged(items: Iterable[T], judge: Callable[[int, T], Event]) -> Admission:
+def judged(items: Iterable[T], judge: Callable[[int, T], Event]) -> Admission:
+    """What `judge`, which raises Rejected, makes of each item and its place."""
     events: list[Event] = []
     refusals: list[Refusal] = []
     for index, item in enumerate(items):
@@ -109,7 +106,7 @@ def _admit_others(together: Sequence[Event | None], envelope: Envelope, intake: 
             intake.check(event)
         return event
 
-    return _judged(together, judge)
+    return judged(together, judge)
 
 
 def admit_item(text: bytes, intake: Intake, *, index: int = 0) -> Event:

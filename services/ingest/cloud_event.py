@@ -1,7 +1,8 @@
-"""CloudEvents 1.0 over HTTP become items: binary, structured and batched.
+"""CloudEvents 1.0 over HTTP become events or refusals: binary, structured and batched.
 
 Pure. `type` is the event's name, `data` its properties, `subject` (or a configured attribute) the customer; `source`
-and `id` together identify it. Source: CloudEvents 1.0.2, HTTP protocol binding 3.1 to 3.3; JSON format.
+and `id` together identify it. What is wrong is named as CloudEvents name it. Source: CloudEvents 1.0.2, HTTP protocol
+binding 3.1 to 3.3; JSON format.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from urllib.parse import unquote
 
 import msgspec
 
+from services.ingest.admit import Admission, Intake, event_of, judged
 from services.ingest.item import Item, misfit
 from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
 from services.ingest.refusal import Code, Rejected
-from shared.event import IDENTIFIER_BYTES_MAX
+from shared.event import IDENTIFIER_BYTES_MAX, Event
 
 _BATCH_TYPE = "application/cloudevents-batch"
 _STRUCTURED_TYPE = "application/cloudevents"
 _HEADER_PREFIX = "ce-"
+
+_THEIR_NAMES = {"event": "type", "messageId": "id", "timestamp": "time", "properties": "data"}
+_FIRST_WORD = re.compile(r"\A\w+")
 
 _decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -51,8 +58,40 @@ def read_list(body: bytes) -> list[bytes]:
     return events
 
 
-def read_structured(text: bytes, *, customer: str) -> Item:
-    """The item of an event in JSON format. Errors: Rejected, naming the attribute."""
+def admit_list(texts: Sequence[bytes], intake: Intake, *, customer: str) -> Admission:
+    """Judge every event of a batch on its own."""
+    return judged(texts, lambda _, text: admit_structured(text, intake, customer=customer))
+
+
+def admit_structured(text: bytes, intake: Intake, *, customer: str) -> Event:
+    """The event of one in JSON format. Errors: Rejected, naming the attribute."""
+    with _in_their_words(customer):
+        return event_of(_read_structured(text, customer=customer), intake)
+
+
+def admit_binary(headers: Mapping[str, str], body: bytes, intake: Intake, *, customer: str) -> Event:
+    """The event of one whose attributes are headers. Errors: Rejected, naming the attribute."""
+    with _in_their_words(customer):
+        return event_of(_read_binary(headers, body, customer=customer), intake)
+
+
+@contextmanager
+def _in_their_words(customer: str) -> Generator[None]:
+    """Whoever sent `subject` is not told of a `userId`."""
+    names = {**_THEIR_NAMES, "userId": customer}
+
+    def theirs(text: str) -> str:
+        return _FIRST_WORD.sub(lambda word: names.get(word[0], word[0]), text, count=1)
+
+    try:
+        yield
+    except Rejected as error:
+        if error.field is None:
+            raise
+        raise Rejected(error.code, theirs(error.message), field=theirs(error.field)) from error
+
+
+def _read_structured(text: bytes, *, customer: str) -> Item:
     if len(text) > EVENT_BYTES_MAX:
         raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(text)} bytes, more than {EVENT_BYTES_MAX}")
     try:
@@ -70,8 +109,7 @@ def read_structured(text: bytes, *, customer: str) -> Item:
     return _item(attributes, data, customer=customer)
 
 
-def read_binary(headers: Mapping[str, str], body: bytes, *, customer: str) -> Item:
-    """The item of an event whose attributes are headers, percent-encoded. Errors: Rejected, naming the attribute."""
+def _read_binary(headers: Mapping[str, str], body: bytes, *, customer: str) -> Item:
     attributes: dict[str, str | None] = {
         name[len(_HEADER_PREFIX) :].lower(): unquote(text)
         for name, text in headers.items()

@@ -12,7 +12,7 @@ import msgspec
 from fastapi import Request, Response
 
 from services.ingest import answers, cloud_event
-from services.ingest.admit import Admission, Check, Intake, Kind, admit, admit_batch, admit_item, event_of
+from services.ingest.admit import Admission, Check, Intake, Kind, admit_batch, admit_item
 from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
@@ -168,17 +168,13 @@ async def take_cloud_events(ingest: Ingest, caller: Caller) -> Response:
         texts = cloud_event.read_list(body)
         _charge(ingest, key, len(texts))
         caller.seat.take(len(body))
-        admission = admit(texts, intake, read=lambda text: cloud_event.read_structured(text, customer=customer))
+        admission = cloud_event.admit_list(texts, intake, customer=customer)
         _note_all(ingest, caller, admission.refusals, texts.__getitem__)
         return await _take_many(ingest, caller, admission)
     _charge(ingest, key, 1)
     if cloud_event.is_structured(content_type):
-        return await _take_one(
-            ingest, caller, lambda: event_of(cloud_event.read_structured(body, customer=customer), intake)
-        )
-    return await _take_one(
-        ingest, caller, lambda: event_of(cloud_event.read_binary(headers, body, customer=customer), intake)
-    )
+        return await _take_one(ingest, caller, lambda: cloud_event.admit_structured(body, intake, customer=customer))
+    return await _take_one(ingest, caller, lambda: cloud_event.admit_binary(headers, body, intake, customer=customer))
 
 
 async def take_import(ingest: Ingest, caller: Caller) -> Response:

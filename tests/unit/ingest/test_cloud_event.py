@@ -1,0 +1,75 @@
+"""CloudEvents become events: what each format says, and how what is wrong is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.ingest.admit import Intake
+from services.ingest.cloud_event import admit_binary, admit_structured
+from services.ingest.refusal import Code, Rejected
+from shared.event import Event
+
+NOW_MS = 1_767_225_600_000
+INTAKE = Intake("shop", NOW_MS)
+ORDER = {
+    "specversion": "1.0", "id": "1001", "source": "/shop", "type": "Order Completed", "subject": "u1",
+    "data": {"revenue": 12.5},
+}  # fmt: skip
+
+
+def structured(**beside: Any) -> Event:
+    return admit_structured(msgspec.json.encode({**ORDER, **beside}), INTAKE, customer="subject")
+
+
+def binary(body: bytes = b'{"revenue": 12.5}', **beside: str) -> Event:
+    attributes = {name: text for name, text in ORDER.items() if isinstance(text, str)}
+    headers = {f"ce-{name}": text for name, text in {**attributes, **beside}.items()}
+    return admit_binary(headers, body, INTAKE, customer="subject")
+
+
+@pytest.mark.parametrize("event", [structured(), binary()], ids=["structured", "binary"])
+def test_an_event_says_the_same_in_either_mode(event: Event) -> None:
+    assert (event.customer, event.name, event.id) == ("u1", "Order Completed", "/shop/1001")
+    assert msgspec.json.decode(event.properties) == {"revenue": 12.5}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("beside", "field", "message"),
+    [
+        ({"subject": "x" * 513}, "subject", "subject is longer than 512 bytes"),
+        ({"type": "x" * 513}, "type", "type is longer than 512 bytes"),
+        ({"type": "$page"}, "type", "names that begin with $ are reserved"),
+        ({"time": "yesterday"}, "time", None),
+        ({"data": [1]}, "data", "data must be an object"),
+        ({"data": {"a": "\0"}}, "data", "data holds a NUL character"),
+        ({"id": None}, "id", "id is missing"),
+    ],
+)
+def test_what_is_wrong_has_the_name_that_a_cloudevent_gives_it(
+    beside: dict[str, Any], field: str, message: str | None
+) -> None:
+    with pytest.raises(Rejected) as caught:
+        structured(**beside)
+
+    assert caught.value.field == field
+    assert message is None or caught.value.message == message
+
+
+def test_the_customer_is_named_by_the_attribute_that_the_setting_names() -> None:
+    with pytest.raises(Rejected) as caught:
+        admit_structured(msgspec.json.encode({**ORDER, "customerid": "x" * 513}), INTAKE, customer="customerid")
+
+    assert caught.value.field == "customerid"
+
+
+def test_a_schemas_complaint_names_the_place_in_the_data() -> None:
+    def check(event: Event) -> None:
+        raise Rejected(Code.SCHEMA, '"properties" is a word', field="properties.revenue")
+
+    with pytest.raises(Rejected) as caught:
+        admit_structured(msgspec.json.encode(ORDER), Intake("shop", NOW_MS, check=check), customer="subject")
+
+    assert (caught.value.field, caught.value.message) == ("data.revenue", '"properties" is a word')
