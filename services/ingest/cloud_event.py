@@ -8,7 +8,6 @@ binding 3.1 to 3.3; JSON format.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Generator, Mapping, Sequence
@@ -102,10 +101,10 @@ def _read_structured(text: bytes, *, customer: str) -> Item:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(Code.NOT_JSON, f"not JSON: {error}") from error
     data = members.pop("data", msgspec.UNSET)
-    encoded = members.pop("data_base64", None)
     attributes = {name: _attribute(name, raw) for name, raw in members.items()}
+    encoded = attributes.get("data_base64")
     if encoded is not None:
-        data = msgspec.Raw(_unpacked(str(_attribute("data_base64", encoded))))
+        data = msgspec.Raw(_json_object(_unpacked(encoded)))
     return _item(attributes, data, customer=customer)
 
 
@@ -131,8 +130,8 @@ def _json_object(body: bytes) -> bytes:
 
 def _unpacked(text: str) -> bytes:
     try:
-        return _json_object(base64.b64decode(text, validate=True))
-    except binascii.Error as error:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:  # binascii.Error only where the text is ASCII
         raise Rejected(Code.INVALID_FIELD, f"data_base64: {error}", field="data_base64") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import msgspec
@@ -56,6 +57,20 @@ def test_what_is_wrong_has_the_name_that_a_cloudevent_gives_it(
 
     assert caught.value.field == field
     assert message is None or caught.value.message == message
+
+
+def test_data_may_be_base64() -> None:
+    event = structured(data=None, data_base64=base64.b64encode(b'{"revenue": 7}').decode())
+
+    assert event.properties == msgspec.Raw(b'{"revenue": 7}')
+
+
+@pytest.mark.parametrize("text", ["é", "%%%", "YQ", "e30=\n", "😀" * 4])
+def test_data_that_is_no_base64_is_refused_by_name(text: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        structured(data_base64=text)
+
+    assert (caught.value.code, caught.value.field) == ("invalid_field", "data_base64")
 
 
 def test_the_customer_is_named_by_the_attribute_that_the_setting_names() -> None:
