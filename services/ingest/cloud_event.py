@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from services.ingest.admit import Admission, Intake, event_of, judged
+from services.ingest.envelope import cut_batch
 from services.ingest.item import Item, misfit
 from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
 from services.ingest.refusal import Code, Rejected
@@ -25,6 +26,7 @@ from shared.event import IDENTIFIER_BYTES_MAX, Event
 _BATCH_TYPE = "application/cloudevents-batch"
 _STRUCTURED_TYPE = "application/cloudevents"
 _HEADER_PREFIX = "ce-"
+_BEFORE_LIST = b'{"batch":'
 
 _THEIR_NAMES = {"event": "type", "messageId": "id", "timestamp": "time", "properties": "data"}
 _FIRST_WORD = re.compile(r"\A\w+")
@@ -45,16 +47,26 @@ def is_structured(content_type: str) -> bool:
 
 
 def read_list(body: bytes) -> list[bytes]:
-    """The events of a batch, each as its bytes. Errors: Rejected."""
+    """The events of a batch, each as its bytes, also those that are no JSON. Errors: Rejected."""
     try:
         events = [bytes(part) for part in _decode_batch(body)]
     except msgspec.ValidationError as error:
         raise misfit(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejected(Code.NOT_JSON, f"the body is not JSON: {error}") from error
+        events = _rescued(body, error)
     if len(events) > BATCH_EVENTS_MAX:
         raise Rejected(Code.TOO_MANY_EVENTS, f"{len(events)} events, more than {BATCH_EVENTS_MAX}")
     return events
+
+
+def _rescued(body: bytes, error: Exception) -> list[bytes]:
+    """The events cut out by hand as those of a Segment batch are, so that only the bad ones are refused."""
+    parts = cut_batch(_BEFORE_LIST + body + b"}")
+    if parts is not None:
+        rest, events = parts
+        if rest.removeprefix(_BEFORE_LIST).split() in ([b"[]}"], [b"[]", b"}"]):
+            return events
+    raise Rejected(Code.NOT_JSON, f"the body is not JSON: {error}") from error
 
 
 def admit_list(texts: Sequence[bytes], intake: Intake, *, customer: str) -> Admission:
@@ -98,8 +110,10 @@ def _read_structured(text: bytes, *, customer: str) -> Item:
         members = _decode_members(text)
     except msgspec.ValidationError as error:
         raise misfit(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Rejected(Code.NOT_JSON, f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise Rejected(Code.TOO_DEEP, "nested too deep") from error
     data = members.pop("data", msgspec.UNSET)
     attributes = {name: _attribute(name, raw) for name, raw in members.items()}
     encoded = attributes.get("data_base64")

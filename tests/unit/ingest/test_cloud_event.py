@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from services.ingest.admit import Intake
-from services.ingest.cloud_event import admit_binary, admit_structured
+from services.ingest.cloud_event import admit_binary, admit_list, admit_structured, read_list
+from services.ingest.limits import BATCH_EVENTS_MAX
 from services.ingest.refusal import Code, Rejected
 from shared.event import Event
 
@@ -88,3 +89,42 @@ def test_a_schemas_complaint_names_the_place_in_the_data() -> None:
         admit_structured(msgspec.json.encode(ORDER), Intake("shop", NOW_MS, check=check), customer="subject")
 
     assert (caught.value.field, caught.value.message) == ("data.revenue", '"properties" is a word')
+
+
+GOOD = msgspec.json.encode(ORDER)
+_BAD_EVENTS = {
+    "NaN": (GOOD.replace(b"12.5", b"NaN"), "not_json"),
+    "half a character": (GOOD.replace(b"u1", b"\\ud800"), "not_json"),
+    "not UTF-8": (GOOD.replace(b"u1", b"\xff"), "not_json"),
+    "deep": (GOOD.replace(b"12.5", b"[" * 3_000 + b"]" * 3_000), "too_deep"),
+    "no object": (b"5", "invalid_field"),
+    "nothing": (b"", "not_json"),
+    "half of it": (GOOD[:-2] + b"x}}", "not_json"),
+    "base64": (b'{"data_base64": "\xc3\xa9", ' + GOOD[1:], "invalid_field"),
+}
+
+
+@pytest.mark.parametrize(("bad", "code"), _BAD_EVENTS.values(), ids=_BAD_EVENTS)
+def test_a_bad_event_never_sinks_its_neighbours(bad: bytes, code: str) -> None:
+    texts = read_list(b" [" + GOOD + b", " + bad + b", " + GOOD + b"]\n")
+
+    admission = admit_list(texts, INTAKE, customer="subject")
+
+    assert [refusal.index for refusal in admission.refusals] == [1]
+    assert admission.refusals[0].code == code
+    assert len(admission.events) == 2
+
+
+@pytest.mark.parametrize("end", [b"", b"]]", b"] NaN", b'], "x": [NaN]', b"}"])
+def test_a_list_that_is_not_whole_is_refused_as_one(end: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        read_list(b"[" + GOOD + b',{"a":NaN}' + end)
+
+    assert caught.value.code == "not_json"
+
+
+def test_more_events_than_a_batch_may_have_are_refused_whatever_they_are() -> None:
+    with pytest.raises(Rejected) as caught:
+        read_list(b"[" + b"NaN," * BATCH_EVENTS_MAX + b"1]")
+
+    assert caught.value.code == "too_many_events"
