@@ -91,6 +91,28 @@ def test_a_schemas_complaint_names_the_place_in_the_data() -> None:
     assert (caught.value.field, caught.value.message) == ("data.revenue", '"properties" is a word')
 
 
+_HEADERS = [
+    ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"), ("%e2%82%ac", "€"), ("100%25", "100%"), ("%2525", "%25"),
+    ("a+b", "a+b"), ('"Order Completed"', "Order Completed"), (r'"a\"b\\c"', r'a"b\c'), ('"%41"', "A"), ('a"b', 'a"b'),
+    ("Zo\xc3\xab", "Zoë"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("header", "text"), _HEADERS)
+def test_a_header_is_unquoted_and_then_percent_decoded_once(header: str, text: str) -> None:
+    event = binary(subject=header, type=header)
+
+    assert (event.customer, event.name) == (text, text)
+
+
+@pytest.mark.parametrize("header", ["cust%FF", "cust%FE", "%ED%A0%80", "%C0%A0", "Zo\xeb", "100%", "%zz"])
+def test_a_header_that_is_no_percent_encoded_text_is_refused(header: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        binary(subject=header)
+
+    assert (caught.value.code, caught.value.field) == ("invalid_field", "subject")
+
+
 GOOD = msgspec.json.encode(ORDER)
 _BAD_EVENTS = {
     "NaN": (GOOD.replace(b"12.5", b"NaN"), "not_json"),
