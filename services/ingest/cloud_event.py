@@ -185,10 +185,16 @@ def _item(attributes: Mapping[str, str | None], data: msgspec.Raw | msgspec.Unse
             raise Rejected(Code.MISSING_FIELD, f"{name} is missing", field=name)
     if attributes["specversion"] != "1.0":
         raise Rejected(Code.INVALID_FIELD, "specversion must be 1.0", field="specversion")
-    identity = f"{attributes['source']}/{attributes['id']}"
-    if len(identity.encode()) > IDENTIFIER_BYTES_MAX or "\0" in identity:
-        identity = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
     return Item(
-        type="track", event=attributes["type"], user_id=attributes[customer], message_id=identity,
+        type="track", event=attributes["type"], user_id=attributes[customer],
+        message_id=_identity(str(attributes["source"]), str(attributes["id"])),
         timestamp=attributes.get("time"), properties=data,
     )  # fmt: skip
+
+
+def _identity(source: str, id_: str) -> str:
+    """One text for each pair, since its last slash is never the id's own; a hash where that would be too long."""
+    identity = f"{source}/{id_.replace('%', '%25').replace('/', '%2F')}"
+    if len(identity.encode()) > IDENTIFIER_BYTES_MAX or "\0" in identity:
+        return hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
+    return identity

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from services.ingest.admit import Intake
 from services.ingest.cloud_event import admit_binary, admit_list, admit_structured, read_list
@@ -89,6 +91,25 @@ def test_a_schemas_complaint_names_the_place_in_the_data() -> None:
         admit_structured(msgspec.json.encode(ORDER), Intake("shop", NOW_MS, check=check), customer="subject")
 
     assert (caught.value.field, caught.value.message) == ("data.revenue", '"properties" is a word')
+
+
+_PARTS = st.text(alphabet="a/%25F", min_size=1, max_size=4)
+
+
+@given(_PARTS, _PARTS, _PARTS, _PARTS)
+@example("/shop", "eu/1", "/shop/eu", "1")
+@example("/", "%2F", "/", "/")
+def test_two_events_have_one_id_only_when_source_and_id_are_the_same(
+    source: str, id_: str, other_source: str, other_id: str
+) -> None:
+    first, second = structured(source=source, id=id_), structured(source=other_source, id=other_id)
+
+    assert (first.id == second.id) is ((source, id_) == (other_source, other_id))
+
+
+@pytest.mark.parametrize("beside", [{"id": "/" * 500}, {"source": "x" * 600}, {"id": "é" * 300}, {"id": "a\0b"}])
+def test_an_id_fits_the_log_however_long_it_is_sent(beside: dict[str, str]) -> None:
+    assert len(structured(**beside).id) == 32
 
 
 _HEADERS = [
