@@ -17,15 +17,17 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from services.ingest.admit import Admission, Intake, event_of, judged
-from services.ingest.envelope import cut_batch
+from services.ingest.envelope import BYTE_ORDER_MARK, cut_batch
 from services.ingest.item import Item, misfit
 from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
+from services.ingest.members import Members
 from services.ingest.refusal import Code, Rejected
 from shared.event import IDENTIFIER_BYTES_MAX, Event
 
 _BATCH_TYPE = "application/cloudevents-batch"
 _STRUCTURED_TYPE = "application/cloudevents"
 _HEADER_PREFIX = "ce-"
+_TEXTS = ("specversion", "id", "source", "type", "time", "data_base64")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ESCAPED = re.compile(r"\\(.)")
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -36,7 +38,9 @@ _FIRST_WORD = re.compile(r"\A\w+")
 
 _decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_value = msgspec.json.Decoder(str | int | bool | None).decode
+_decode_data = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_decode_text = msgspec.json.Decoder(str | int | None).decode
+_decode_simple = msgspec.json.Decoder(str | int | bool | None).decode
 
 
 def is_batch(content_type: str) -> bool:
@@ -51,6 +55,7 @@ def is_structured(content_type: str) -> bool:
 
 def read_list(body: bytes) -> list[bytes]:
     """The events of a batch, each as its bytes, also those that are no JSON. Errors: Rejected."""
+    body = body.removeprefix(BYTE_ORDER_MARK)
     try:
         events = [bytes(part) for part in _decode_batch(body)]
     except msgspec.ValidationError as error:
@@ -106,6 +111,7 @@ def _in_their_words(customer: str) -> Generator[None]:
 
 
 def _read_structured(text: bytes, *, customer: str) -> Item:
+    text = text.removeprefix(BYTE_ORDER_MARK)
     if len(text) > EVENT_BYTES_MAX:
         raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(text)} bytes, more than {EVENT_BYTES_MAX}")
     try:
@@ -117,11 +123,11 @@ def _read_structured(text: bytes, *, customer: str) -> Item:
         raise Rejected(Code.NOT_JSON, f"not JSON: {error}") from error
     except RecursionError as error:
         raise Rejected(Code.TOO_DEEP, "nested too deep") from error
-    data = members.pop("data", msgspec.UNSET)
-    attributes = {name: _attribute(name, raw) for name, raw in members.items()}
+    data: Members = members.pop("data", msgspec.UNSET)
+    attributes = {name: _attribute(name, raw, customer=customer) for name, raw in members.items()}
     encoded = attributes.get("data_base64")
     if encoded is not None:
-        data = msgspec.Raw(_json_object(_unpacked(encoded)))
+        data = _data(_unpacked(encoded))
     return _item(attributes, data, customer=customer)
 
 
@@ -131,7 +137,7 @@ def _read_binary(headers: Mapping[str, str], body: bytes, *, customer: str) -> I
         for name, text in headers.items()
         if name.lower().startswith(_HEADER_PREFIX)
     }
-    return _item(attributes, msgspec.Raw(_json_object(body)) if body.strip() else msgspec.UNSET, customer=customer)
+    return _item(attributes, _data(body), customer=customer)
 
 
 def _from_header(name: str, text: str) -> str:
@@ -153,15 +159,19 @@ def _bare(header: str) -> str:
     return header[len(_HEADER_PREFIX) :].lower()
 
 
-def _json_object(body: bytes) -> bytes:
-    if len(body) > EVENT_BYTES_MAX:
-        raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(body)} bytes, more than {EVENT_BYTES_MAX}")
+def _data(content: bytes) -> Members:
+    """The data that stands for itself, as a body or in base64; nothing and null are none."""
+    content = content.removeprefix(BYTE_ORDER_MARK).strip()
+    if len(content) > EVENT_BYTES_MAX:
+        raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(content)} bytes, more than {EVENT_BYTES_MAX}")
+    if not content:
+        return msgspec.UNSET
     try:
-        body.decode()
-        _decode_members(body)
+        content.decode()
+        _decode_data(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(Code.INVALID_FIELD, f"data must be a JSON object: {error}", field="data") from error
-    return body.strip()
+    return msgspec.Raw(content)
 
 
 def _unpacked(text: str) -> bytes:
@@ -171,15 +181,17 @@ def _unpacked(text: str) -> bytes:
         raise Rejected(Code.INVALID_FIELD, f"data_base64: {error}", field="data_base64") from error
 
 
-def _attribute(name: str, raw: msgspec.Raw) -> str | None:
+def _attribute(name: str, raw: msgspec.Raw, *, customer: str) -> str | None:
+    """An attribute as text. Numbers are read as their digits; only extensions may be true or false."""
+    decode = _decode_text if name in _TEXTS or name == customer else _decode_simple
     try:
-        value = _decode_value(raw)
+        value = decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Rejected(Code.INVALID_FIELD, f"{name} must be text", field=name) from error
     return value if value is None or isinstance(value, str) else str(value)
 
 
-def _item(attributes: Mapping[str, str | None], data: msgspec.Raw | msgspec.UnsetType, *, customer: str) -> Item:
+def _item(attributes: Mapping[str, str | None], data: Members, *, customer: str) -> Item:
     for name in ("specversion", "id", "source", "type", customer):
         if not attributes.get(name):
             raise Rejected(Code.MISSING_FIELD, f"{name} is missing", field=name)

@@ -19,7 +19,7 @@ from services.ingest.refusal import Code, Rejected
 
 TOKENS_MAX = 200_000  # of a body that has to be cut by hand: 0.1 s of work, far more than an honest batch has
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ _decode_single = msgspec.json.Decoder(_Single).decode
 
 def read_single(body: bytes) -> Envelope:
     """The envelope of a body that is one item. Errors: Rejected when it is no JSON object."""
-    body = body.removeprefix(_BYTE_ORDER_MARK)
+    body = body.removeprefix(BYTE_ORDER_MARK)
     try:
         single = _decode_single(body)
     except msgspec.ValidationError as error:
@@ -84,7 +84,7 @@ def read_single(body: bytes) -> Envelope:
 
 def read_batch(body: bytes) -> Envelope:
     """The envelope of a batch. Errors: Rejected when the envelope itself is bad; its items are not judged."""
-    body = body.removeprefix(_BYTE_ORDER_MARK)
+    body = body.removeprefix(BYTE_ORDER_MARK)
     batch, plain, texts = _opened(body)
     context = checked(batch.context, "context")
     if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:

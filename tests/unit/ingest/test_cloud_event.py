@@ -22,6 +22,8 @@ ORDER = {
     "specversion": "1.0", "id": "1001", "source": "/shop", "type": "Order Completed", "subject": "u1",
     "data": {"revenue": 12.5},
 }  # fmt: skip
+GOOD = msgspec.json.encode(ORDER)
+MARK = b"\xef\xbb\xbf"
 
 
 def structured(**beside: Any) -> Event:
@@ -66,6 +68,40 @@ def test_data_may_be_base64() -> None:
     event = structured(data=None, data_base64=base64.b64encode(b'{"revenue": 7}').decode())
 
     assert event.properties == msgspec.Raw(b'{"revenue": 7}')
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        structured(data=None),
+        structured(data=None, data_base64=""),
+        structured(data=None, data_base64=None),
+        structured(data=None, data_base64=base64.b64encode(b"null").decode()),
+        binary(b""),
+        binary(b" null\n"),
+    ],
+)
+def test_no_data_is_no_properties_however_it_is_said(event: Event) -> None:
+    assert event.properties is msgspec.UNSET
+
+
+def test_a_byte_order_mark_before_an_event_or_a_list_of_them_changes_nothing() -> None:
+    assert admit_structured(MARK + GOOD, INTAKE, customer="subject") == structured()
+    assert read_list(MARK + b"[" + GOOD + b"]") == [GOOD]
+    assert binary(MARK + b'{"revenue":12.5}') == structured()
+
+
+@pytest.mark.parametrize("name", ["subject", "type", "id", "source", "time", "specversion"])
+@pytest.mark.parametrize("value", [True, 1.5, {}, []])
+def test_an_attribute_must_be_text(name: str, value: Any) -> None:
+    with pytest.raises(Rejected) as caught:
+        structured(**{name: value})
+
+    assert (caught.value.field, caught.value.message) == (name, f"{name} must be text")
+
+
+def test_a_customer_may_be_a_number_and_an_extension_true() -> None:
+    assert structured(subject=42, sampled=True).customer == "42"
 
 
 @pytest.mark.parametrize("text", ["é", "%%%", "YQ", "e30=\n", "😀" * 4])
@@ -134,7 +170,6 @@ def test_a_header_that_is_no_percent_encoded_text_is_refused(header: str) -> Non
     assert (caught.value.code, caught.value.field) == ("invalid_field", "subject")
 
 
-GOOD = msgspec.json.encode(ORDER)
 _BAD_EVENTS = {
     "NaN": (GOOD.replace(b"12.5", b"NaN"), "not_json"),
     "half a character": (GOOD.replace(b"u1", b"\\ud800"), "not_json"),
