@@ -134,8 +134,8 @@ def event_of(item: Item, intake: Intake) -> Event:
     message_id = _identifier(item.message_id, "messageId")
     assert message_id is not None, "items without an id have been given one"
     name = _track_name(item.event) if kind == "track" else _NAMES[kind]
-    properties, traits, group = (item.properties, _UNSET, None) if kind == "track" else _substance(item, kind)
     context = with_shared(item.context, intake.context) if intake.context else item.context
+    properties, traits, group = (item.properties, _UNSET, None) if kind == "track" else _substance(item, kind, context)
     occurred_at = _occurred_at(item, intake)
     # By place: twelve keywords take as long as all the rest of making it.
     event = Event(
@@ -200,8 +200,8 @@ def _track_name(event: str | None) -> str:
     return event
 
 
-def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
-    """What the kind carries: properties, traits, group."""
+def _substance(item: Item, kind: Kind, context: Members) -> tuple[Members, Members, str | None]:
+    """What the kind carries: properties, traits, group. `context` is the whole one, its envelope's part included."""
     match kind:
         case "track":
             return item.properties, _UNSET, None
@@ -209,7 +209,7 @@ def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
             properties = page_properties(item.properties, name=item.name, category=item.category)
             return properties, _UNSET, None
         case "identify":
-            return _UNSET, identify_traits(item.traits, context=item.context), None
+            return _UNSET, identify_traits(item.traits, context=context), None
         case "group":
             group = _identifier(item.group_id, "groupId")
             if group is None:

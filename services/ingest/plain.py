@@ -165,7 +165,7 @@ def _event(item: Plain, occurred_at: str, context: Members, source: str) -> Even
             "track", item.message_id, customer, item.event, occurred_at, item.properties, _UNSET, None, other,
             context, source,
         )  # fmt: skip
-    content = _content(item)
+    content = _content(item, context)
     if content is None:
         return None
     return Event(
@@ -173,14 +173,14 @@ def _event(item: Plain, occurred_at: str, context: Members, source: str) -> Even
     )
 
 
-def _content(item: Plain) -> tuple[Members, Members, str | None] | None:
+def _content(item: Plain, context: Members) -> tuple[Members, Members, str | None] | None:
     """What an item that is no track carries: properties, traits, group; None when something is missing or wrong."""
     try:
         match item.type:
             case "page" | "screen":
                 return page_properties(item.properties, name=item.name, category=item.category), _UNSET, None
             case "identify":
-                return _UNSET, identify_traits(item.traits, context=item.context), None
+                return _UNSET, identify_traits(item.traits, context=context), None
             case "group" if item.group_id:
                 return _UNSET, item.traits, item.group_id
     except Rejected:

@@ -60,7 +60,9 @@ def _check(event: Event) -> None:
         raise Rejected(Code.INVALID_FIELD, f"{event.id} breaks its schema", field="event")
 
 
-_CONTEXTS = st.sampled_from([{}, {"library": b'{"name": "x"}'}, {"traits": b'{"a":3}', "library": b'"y"'}])
+_CONTEXTS = st.sampled_from(
+    [{}, {"library": b'{"name": "x"}'}, {"traits": b'{"a":3}', "library": b'"y"'}, {"traits": b"5"}]
+)
 _INTAKES = st.builds(
     Intake, st.just("shop"), st.just(NOW_MS), sent_ms=st.sampled_from([None, NOW_MS - 5, NOW_MS + 5, 2 * NOW_MS + 5]),
     context=_CONTEXTS.map(lambda members: {name: msgspec.Raw(text) for name, text in members.items()}),
@@ -104,6 +106,26 @@ def test_times_that_all_items_say_alike_are_judged_together(
     found = admit_batch(read_batch(msgspec.json.encode({"batch": items})), intake)
 
     assert [encode(event) for event in found.events] == [encode(event) for event in careful.events]
+
+
+@pytest.mark.parametrize("odd", [{}, {"messageId": "é" * 200}], ids=["together", "alone"])
+@pytest.mark.parametrize(
+    ("beside", "traits"),
+    [
+        ({}, b'{"plan":"x"}'),
+        ({"context": {"traits": {"plan": "y"}}}, b'{"plan":"y"}'),
+        ({"traits": {"a": 1}}, b'{"a":1}'),
+    ],
+)
+def test_traits_in_the_envelopes_context_are_those_of_an_identify_without_its_own(
+    odd: dict[str, Any], beside: dict[str, Any], traits: bytes
+) -> None:
+    batch = _batch([{"type": "identify", **odd, **beside}])
+    envelope = read_batch(msgspec.json.encode({"batch": batch, "context": {"traits": {"plan": "x"}}}))
+
+    admission = admit_batch(envelope, Intake("shop", NOW_MS, context=envelope.context))
+
+    assert [event.traits for event in admission.events] == [msgspec.Raw(traits)]
 
 
 def _together(body: bytes, *, sent_ms: int | None = None) -> list[Event | None]:
