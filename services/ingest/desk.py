@@ -131,6 +131,8 @@ def _judged_batch(ingest: Ingest, caller: Caller, early: WriteKey | None) -> Adm
         check=ingest.check(caller),
     )  # fmt: skip
     admission = admit_batch(envelope, intake)
+    if envelope.fault is not None:
+        ingest.note(caller, envelope.fault)
     _note_all(ingest, caller, admission.refusals, lambda index: envelope.items[index])
     return admission
 

@@ -54,7 +54,7 @@ class PlainBatch(msgspec.Struct, rename="camel"):
 
     batch: Annotated[list[Plain | None], msgspec.Meta(min_length=1, max_length=BATCH_EVENTS_MAX)]
     write_key: str | None = None
-    sent_at: str | None = None
+    sent_at: Members = _UNSET
     context: Members = _UNSET
 
 
