@@ -52,7 +52,12 @@ class Ingest:
     admin_token: str = ""
 
     def note(self, caller: Caller, error: Rejected, *, text: bytes | None = None) -> None:
-        """Keep a refusal where the operator looks; `text` is the item it is about, else the whole body."""
+        """Keep a refusal where the operator looks, if it is among the first of its request; `text` is the item it is
+        about, else the whole body.
+        """
+        if caller.noted >= REJECTS_NOTED_MAX:
+            return
+        caller.noted += 1
         excerpt = excerpt_of(caller.body if text is None else text)
         received_at = rfc3339(self.clock.now_ms())
         self.rejects.add(
@@ -85,6 +90,7 @@ class Caller:
     route: str
     source: str | None = None
     body: bytes = b""
+    noted: int = 0
 
 
 Taker = Callable[[Ingest, Caller], Awaitable[Response]]
@@ -141,7 +147,7 @@ def _note_all(ingest: Ingest, caller: Caller, refusals: Sequence[Refusal], text_
     assert caller.source is not None
     if refusals:
         event_count(caller.source, "refused").inc(len(refusals))
-    for refusal in refusals[:REJECTS_NOTED_MAX]:
+    for refusal in refusals:
         ingest.note(caller, _as_rejected(refusal), text=text_of(refusal.index))
 
 
@@ -208,7 +214,7 @@ async def _run_import(
     except Unavailable as error:
         return answers.unavailable(error, beside=msgspec.to_builtins(work.progress))
     finally:
-        for refusal in work.progress.rejected[:REJECTS_NOTED_MAX]:
+        for refusal in work.progress.rejected:
             ingest.note(caller, Rejected(refusal.code, f"line {refusal.line}: {refusal.message}", field=refusal.field))
     return answers.import_answer(work.progress)
 

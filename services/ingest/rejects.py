@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain, count
 
 import msgspec
 
@@ -25,19 +26,27 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rejects:
-    """The newest refusals, the oldest of them forgotten first."""
+    """The newest refusals. When there are too many, the oldest of the source that has most is forgotten, so that one
+    sender's flood leaves what there is to see of the others.
+    """
 
     def __init__(self) -> None:
-        self._kept: deque[Reject] = deque(maxlen=REJECTS_KEPT_MAX)
+        self._kept: dict[str | None, deque[tuple[int, Reject]]] = {}
+        self._numbers = count()
+        self._size = 0
 
     def add(self, reject: Reject) -> None:
         """Keep one."""
-        self._kept.append(reject)
+        self._kept.setdefault(reject.source, deque()).append((next(self._numbers), reject))
+        if self._size < REJECTS_KEPT_MAX:
+            self._size += 1
+        else:
+            max(self._kept.values(), key=len).popleft()
 
     def newest(self, count: int, *, source: str | None) -> list[Reject]:
         """The newest first; only those of `source` when it is given."""
-        found = [reject for reject in reversed(self._kept) if source is None or reject.source == source]
-        return found[:count]
+        kept = self._kept.values() if source is None else [self._kept.get(source, ())]
+        return [reject for _, reject in sorted(chain.from_iterable(kept), reverse=True)[:count]]
 
 
 def excerpt_of(text: bytes) -> str:
