@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from itertools import chain, count
 
@@ -49,6 +50,13 @@ class Rejects:
         return [reject for _, reject in sorted(chain.from_iterable(kept), reverse=True)[:count]]
 
 
+# As JSON and as what was meant to be JSON or a form; a key that is cut off in the middle has no second quote.
+_KEY = re.compile(
+    rb"""((?:write|api)_?key\\?["']?\s*[:=]\s*)(?:\\?"(?:[^"\\]|\\.)*(?:"|\\?\Z)|'[^']*'?|[^\s,&}"']+)""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 def excerpt_of(text: bytes) -> str:
-    """How a payload begins, as text whatever it is."""
-    return text[:EXCERPT_BYTES_MAX].decode(errors="replace")
+    """How a payload begins, as text whatever it is, without the write key: that one is kept nowhere in clear."""
+    return _KEY.sub(rb'\1"(hidden)"', text[:EXCERPT_BYTES_MAX]).decode(errors="replace")
