@@ -15,7 +15,7 @@ import msgspec
 from services.ingest.content import identify_traits, page_properties, with_shared
 from services.ingest.envelope import Envelope
 from services.ingest.item import Identifier, Item, derived_id, read_item
-from services.ingest.members import Members, bounded, checked
+from services.ingest.members import Members, checked
 from services.ingest.moment import happened_ms, moment_ms
 from services.ingest.plain import admit_plain
 from services.ingest.refusal import Code, Refusal, Rejected
@@ -128,7 +128,7 @@ def event_of(item: Item, intake: Intake) -> Event:
     """The event of an item that has an id. Errors: Rejected, also for objects that its kind does not use."""
     item.properties = checked(item.properties, "properties")
     item.traits = checked(item.traits, "traits")
-    item.context = bounded(item.context, "context")
+    item.context = checked(item.context, "context")
     kind = intake.kind or _kind(item, intake)
     customer, other = _parties(item, kind)
     message_id = _identifier(item.message_id, "messageId")

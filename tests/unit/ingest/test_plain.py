@@ -203,7 +203,7 @@ _BAD_PROPERTIES = [
 
 
 @pytest.mark.parametrize("bad", _BAD_PROPERTIES, ids=lambda bad: bad[:16].decode())
-@pytest.mark.parametrize("field", [b"properties", b"traits"])
+@pytest.mark.parametrize("field", [b"properties", b"traits", b"context"])
 def test_a_bound_holds_in_a_batch_as_for_an_item_alone(field: bytes, bad: bytes) -> None:
     good = msgspec.json.encode(_batch([{}])[0])
     item = good[:-1] + b',"' + field + b'":' + bad + b"}"
