@@ -89,6 +89,8 @@ def _from_file(name: str) -> str | None:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise Refused(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{PREFIX}{name.upper()}_FILE: {path} is not UTF-8 text: byte {error.start} is wrong") from error
 
 
 def _complaint(kind: type[Settings], part: ErrorDetails) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from services.ingest.content import identify_traits, page_properties, with_shared
 from services.ingest.envelope import Envelope
 from services.ingest.item import Identifier, Item, derived_id, read_item
-from services.ingest.members import Members, bounded, checked
+from services.ingest.members import Members, checked
 from services.ingest.moment import happened_ms, moment_ms
 from services.ingest.plain import admit_plain
 from services.ingest.refusal import Code, Refusal, Rejected
@@ -65,16 +65,13 @@ class Admission:
     refusals: list[Refusal]
 
 
-def admit(items: Iterable[bytes], intake: Intake, *, read: Callable[[bytes], Item] | None = None) -> Admission:
-    """Judge every item on its own. `read` is for items that are not in Segment's shape; they have their own ids."""
-
-    def judge(index: int, text: bytes) -> Event:
-        return admit_item(text, intake, index=index) if read is None else event_of(read(text), intake)
-
-    return _judged(items, judge)
+def admit(items: Iterable[bytes], intake: Intake) -> Admission:
+    """Judge every item on its own."""
+    return judged(items, lambda index, text: admit_item(text, intake, index=index))
 
 
-def _judged(items: Iterable[T], judge: Callable[[int, T], Event]) -> Admission:
+def judged(items: Iterable[T], judge: Callable[[int, T], Event]) -> Admission:
+    """What `judge`, which raises Rejected, makes of each item and its place."""
     events: list[Event] = []
     refusals: list[Refusal] = []
     for index, item in enumerate(items):
@@ -109,7 +106,7 @@ def _admit_others(together: Sequence[Event | None], envelope: Envelope, intake: 
             intake.check(event)
         return event
 
-    return _judged(together, judge)
+    return judged(together, judge)
 
 
 def admit_item(text: bytes, intake: Intake, *, index: int = 0) -> Event:
@@ -131,14 +128,14 @@ def event_of(item: Item, intake: Intake) -> Event:
     """The event of an item that has an id. Errors: Rejected, also for objects that its kind does not use."""
     item.properties = checked(item.properties, "properties")
     item.traits = checked(item.traits, "traits")
-    item.context = bounded(item.context, "context")
+    item.context = checked(item.context, "context")
     kind = intake.kind or _kind(item, intake)
     customer, other = _parties(item, kind)
     message_id = _identifier(item.message_id, "messageId")
     assert message_id is not None, "items without an id have been given one"
     name = _track_name(item.event) if kind == "track" else _NAMES[kind]
-    properties, traits, group = (item.properties, _UNSET, None) if kind == "track" else _substance(item, kind)
     context = with_shared(item.context, intake.context) if intake.context else item.context
+    properties, traits, group = (item.properties, _UNSET, None) if kind == "track" else _substance(item, kind, context)
     occurred_at = _occurred_at(item, intake)
     # By place: twelve keywords take as long as all the rest of making it.
     event = Event(
@@ -203,8 +200,8 @@ def _track_name(event: str | None) -> str:
     return event
 
 
-def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
-    """What the kind carries: properties, traits, group."""
+def _substance(item: Item, kind: Kind, context: Members) -> tuple[Members, Members, str | None]:
+    """What the kind carries: properties, traits, group. `context` is the whole one, its envelope's part included."""
     match kind:
         case "track":
             return item.properties, _UNSET, None
@@ -212,7 +209,7 @@ def _substance(item: Item, kind: Kind) -> tuple[Members, Members, str | None]:
             properties = page_properties(item.properties, name=item.name, category=item.category)
             return properties, _UNSET, None
         case "identify":
-            return _UNSET, identify_traits(item.traits, context=item.context), None
+            return _UNSET, identify_traits(item.traits, context=context), None
         case "group":
             group = _identifier(item.group_id, "groupId")
             if group is None:

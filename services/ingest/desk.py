@@ -12,7 +12,7 @@ import msgspec
 from fastapi import Request, Response
 
 from services.ingest import answers, cloud_event
-from services.ingest.admit import Admission, Check, Intake, Kind, admit, admit_batch, admit_item, event_of
+from services.ingest.admit import Admission, Check, Intake, Kind, admit_batch, admit_item
 from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
@@ -52,7 +52,12 @@ class Ingest:
     admin_token: str = ""
 
     def note(self, caller: Caller, error: Rejected, *, text: bytes | None = None) -> None:
-        """Keep a refusal where the operator looks; `text` is the item it is about, else the whole body."""
+        """Keep a refusal where the operator looks, if it is among the first of its request; `text` is the item it is
+        about, else the whole body.
+        """
+        if caller.noted >= REJECTS_NOTED_MAX:
+            return
+        caller.noted += 1
         excerpt = excerpt_of(caller.body if text is None else text)
         received_at = rfc3339(self.clock.now_ms())
         self.rejects.add(
@@ -85,6 +90,7 @@ class Caller:
     route: str
     source: str | None = None
     body: bytes = b""
+    noted: int = 0
 
 
 Taker = Callable[[Ingest, Caller], Awaitable[Response]]
@@ -131,6 +137,8 @@ def _judged_batch(ingest: Ingest, caller: Caller, early: WriteKey | None) -> Adm
         check=ingest.check(caller),
     )  # fmt: skip
     admission = admit_batch(envelope, intake)
+    if envelope.fault is not None:
+        ingest.note(caller, envelope.fault)
     _note_all(ingest, caller, admission.refusals, lambda index: envelope.items[index])
     return admission
 
@@ -139,7 +147,7 @@ def _note_all(ingest: Ingest, caller: Caller, refusals: Sequence[Refusal], text_
     assert caller.source is not None
     if refusals:
         event_count(caller.source, "refused").inc(len(refusals))
-    for refusal in refusals[:REJECTS_NOTED_MAX]:
+    for refusal in refusals:
         ingest.note(caller, _as_rejected(refusal), text=text_of(refusal.index))
 
 
@@ -168,17 +176,13 @@ async def take_cloud_events(ingest: Ingest, caller: Caller) -> Response:
         texts = cloud_event.read_list(body)
         _charge(ingest, key, len(texts))
         caller.seat.take(len(body))
-        admission = admit(texts, intake, read=lambda text: cloud_event.read_structured(text, customer=customer))
+        admission = cloud_event.admit_list(texts, intake, customer=customer)
         _note_all(ingest, caller, admission.refusals, texts.__getitem__)
         return await _take_many(ingest, caller, admission)
     _charge(ingest, key, 1)
     if cloud_event.is_structured(content_type):
-        return await _take_one(
-            ingest, caller, lambda: event_of(cloud_event.read_structured(body, customer=customer), intake)
-        )
-    return await _take_one(
-        ingest, caller, lambda: event_of(cloud_event.read_binary(headers, body, customer=customer), intake)
-    )
+        return await _take_one(ingest, caller, lambda: cloud_event.admit_structured(body, intake, customer=customer))
+    return await _take_one(ingest, caller, lambda: cloud_event.admit_binary(headers, body, intake, customer=customer))
 
 
 async def take_import(ingest: Ingest, caller: Caller) -> Response:
@@ -210,7 +214,7 @@ async def _run_import(
     except Unavailable as error:
         return answers.unavailable(error, beside=msgspec.to_builtins(work.progress))
     finally:
-        for refusal in work.progress.rejected[:REJECTS_NOTED_MAX]:
+        for refusal in work.progress.rejected:
             ingest.note(caller, Rejected(refusal.code, f"line {refusal.line}: {refusal.message}", field=refusal.field))
     return answers.import_answer(work.progress)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from services.ingest.keys import WriteKey, WriteKeys, parse_write_keys
+from services.ingest.keys import SETTING, WriteKey, WriteKeys, parse_write_keys
 from services.ingest.refusal import Code, Rejected
 from shared.clock import Clock
 from shared.errors import Refused
@@ -95,26 +95,36 @@ class Doorman:
     async def watch(self, path: Path, stop: asyncio.Event) -> None:
         """Until `stop`, take over what is written to the file of keys; a file with a fault changes nothing."""
         say = structlog.get_logger()
-        known = _text(path)
+        known = _content(path)
         while not stop.is_set():
             await wait_for(stop, timeout_s=LOOK_AGAIN_S)
-            text = _text(path)
-            if text is None or text == known:
+            content = _content(path)
+            if content is None or content == known:
                 continue
-            known = text
+            known = content
             try:
-                keys = parse_write_keys(text)
+                keys = _keys(content)
             except Refused as error:
                 say.error("the write keys stay as they were", reason=str(error))
                 continue
-            if keys:
-                self.replace(keys)
-                say.info("write keys replaced", keys=len(keys))
+            self.replace(keys)
+            say.info("write keys replaced", keys=len(keys))
 
 
-def _text(path: Path) -> str | None:
+def _content(path: Path) -> bytes | None:
     """What the file holds; None while it cannot be read, as for a moment when it is replaced."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except OSError:
         return None
+
+
+def _keys(content: bytes) -> WriteKeys:
+    """The keys of a file, at least one. Errors: Refused, without showing any of it."""
+    try:
+        keys = parse_write_keys(content.decode())
+    except UnicodeDecodeError as error:
+        raise Refused(f"{SETTING}_FILE: not UTF-8 text: byte {error.start} is wrong") from error
+    if not keys:
+        raise Refused(f"{SETTING}_FILE: it holds no key")
+    return keys

@@ -19,14 +19,14 @@ from services.ingest.refusal import Code, Rejected
 
 TOKENS_MAX = 200_000  # of a body that has to be cut by hand: 0.1 s of work, far more than an honest batch has
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
 class Envelope:
     """What came in a body. `plain` is a batch's items, with None for those in which something stands out.
 
-    `context` applies to each of them, which may overrule it.
+    `context` applies to each of them, which may overrule it; `fault` is what was wrong and harms none of them.
     """
 
     body: bytes
@@ -35,6 +35,7 @@ class Envelope:
     context: dict[str, msgspec.Raw] = field(default_factory=dict)
     plain: list[Plain | None] = field(default_factory=list)
     texts: list[bytes] | None = None
+    fault: Rejected | None = None
 
     @property
     def items(self) -> list[bytes]:
@@ -58,7 +59,7 @@ class Envelope:
 class _Batch(msgspec.Struct, rename="camel"):
     batch: list[msgspec.Raw]
     write_key: str | None = None
-    sent_at: str | None = None
+    sent_at: Members = msgspec.UNSET
     context: Members = msgspec.UNSET
 
 
@@ -67,12 +68,13 @@ class _Single(msgspec.Struct, rename="camel"):
 
 
 _decode_batch = msgspec.json.Decoder(_Batch).decode
+_decode_text = msgspec.json.Decoder(str | None).decode
 _decode_single = msgspec.json.Decoder(_Single).decode
 
 
 def read_single(body: bytes) -> Envelope:
     """The envelope of a body that is one item. Errors: Rejected when it is no JSON object."""
-    body = body.removeprefix(_BYTE_ORDER_MARK)
+    body = body.removeprefix(BYTE_ORDER_MARK)
     try:
         single = _decode_single(body)
     except msgspec.ValidationError as error:
@@ -84,13 +86,28 @@ def read_single(body: bytes) -> Envelope:
 
 def read_batch(body: bytes) -> Envelope:
     """The envelope of a batch. Errors: Rejected when the envelope itself is bad; its items are not judged."""
-    body = body.removeprefix(_BYTE_ORDER_MARK)
+    body = body.removeprefix(BYTE_ORDER_MARK)
     batch, plain, texts = _opened(body)
     context = checked(batch.context, "context")
     if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:
         raise Rejected(Code.INVALID_FIELD, f"context has more than {CONTEXT_BYTES_MAX} bytes", field="context")
-    sent_ms = None if batch.sent_at is None else moment_ms(batch.sent_at, "sentAt")
-    return Envelope(body, batch.write_key, sent_ms, split(context), plain, texts)
+    sent_ms, fault = _sent_ms(batch.sent_at)
+    return Envelope(body, batch.write_key, sent_ms, split(context), plain, texts, fault)
+
+
+def _sent_ms(sent_at: Members) -> tuple[int | None, Rejected | None]:
+    """When the batch was sent, by the sender's clock; None where that cannot be read, and what is wrong then.
+
+    It only corrects what the items say themselves, so that no item is the worse for it; a context is part of each item,
+    and one that cannot be kept refuses them all.
+    """
+    try:
+        text = None if sent_at is msgspec.UNSET else _decode_text(sent_at)
+        return None if text is None else moment_ms(text, "sentAt"), None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return None, Rejected(Code.INVALID_FIELD, f"sentAt is left out: {error}", field="sentAt")
+    except Rejected as error:
+        return None, Rejected(error.code, f"sentAt is left out: {error.message}", field=error.field)
 
 
 def _opened(body: bytes) -> tuple[_Batch | PlainBatch, list[Plain | None], list[bytes] | None]:

@@ -20,7 +20,7 @@ FORM = (
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY = re.compile(r"[!-~]{1,256}")  # printable ASCII: what a header carries unharmed
-_HASHED = re.compile(r"sha256=([0-9a-f]{64})")
+_HASHED = re.compile(r"sha256=([0-9a-fA-F]{64})")
 _RATE = re.compile(r"rate=([1-9][0-9]{0,8})")
 
 
@@ -82,6 +82,8 @@ def _parse(entry: str) -> WriteKey | None:
     if (option and not rate) or ":" in name or not _KEY.fullmatch(key) or (colon and not _NAME.fullmatch(name)):
         return None
     hashed = _HASHED.fullmatch(key)
+    if hashed is None and key.lower().startswith("sha256="):
+        return None  # taken as a key, what was meant to keep the key secret would be the key
     digest = bytes.fromhex(hashed[1]) if hashed else digest_of(key)
     return WriteKey(digest, name or f"key-{digest.hex()[:8]}", int(rate[1]) if rate else None)
 

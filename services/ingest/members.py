@@ -39,13 +39,6 @@ def checked(members: Members, field: str) -> Members:
     return members
 
 
-def bounded(members: Members, field: str) -> Members:
-    """The same for an object that Stageline itself never opens: its numbers are left to those who do."""
-    if members is msgspec.UNSET or _text_of_object(members, field) is None:
-        return msgspec.UNSET
-    return members
-
-
 def are_harmless(objects: Sequence[msgspec.Raw]) -> bool:
     """Whether each of these passes `checked` for sure: at a glance at all of them together.
 

@@ -25,6 +25,8 @@ _UNSET = msgspec.UNSET
 
 # So many characters are short enough in any script.
 _Text = Annotated[str, msgspec.Meta(max_length=IDENTIFIER_BYTES_MAX // 4)]
+# What a column of numbers holds has few digits; the length of any other is for the careful way to judge.
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Plain(msgspec.Struct, rename="camel", gc=False):
@@ -33,7 +35,7 @@ class Plain(msgspec.Struct, rename="camel", gc=False):
     type: Literal["track", "page", "screen", "identify", "group", "alias"]
     message_id: _Text | None = None
     timestamp: str | None = None
-    user_id: _Text | int | None = None
+    user_id: _Text | _Number | None = None
     anonymous_id: _Text | None = None
     event: _Text | None = None
     name: Members = _UNSET
@@ -52,7 +54,7 @@ class PlainBatch(msgspec.Struct, rename="camel"):
 
     batch: Annotated[list[Plain | None], msgspec.Meta(min_length=1, max_length=BATCH_EVENTS_MAX)]
     write_key: str | None = None
-    sent_at: str | None = None
+    sent_at: Members = _UNSET
     context: Members = _UNSET
 
 
@@ -163,7 +165,7 @@ def _event(item: Plain, occurred_at: str, context: Members, source: str) -> Even
             "track", item.message_id, customer, item.event, occurred_at, item.properties, _UNSET, None, other,
             context, source,
         )  # fmt: skip
-    content = _content(item)
+    content = _content(item, context)
     if content is None:
         return None
     return Event(
@@ -171,14 +173,14 @@ def _event(item: Plain, occurred_at: str, context: Members, source: str) -> Even
     )
 
 
-def _content(item: Plain) -> tuple[Members, Members, str | None] | None:
+def _content(item: Plain, context: Members) -> tuple[Members, Members, str | None] | None:
     """What an item that is no track carries: properties, traits, group; None when something is missing or wrong."""
     try:
         match item.type:
             case "page" | "screen":
                 return page_properties(item.properties, name=item.name, category=item.category), _UNSET, None
             case "identify":
-                return _UNSET, identify_traits(item.traits, context=item.context), None
+                return _UNSET, identify_traits(item.traits, context=context), None
             case "group" if item.group_id:
                 return _UNSET, item.traits, item.group_id
     except Rejected:

@@ -20,6 +20,8 @@ from shared.errors import Refused
 from shared.event import Event
 
 _decode = msgspec.json.Decoder().decode
+# A schema that is a text would be read once more, as JSON inside of JSON.
+_decode_schema = msgspec.json.Decoder(dict[str, Any] | bool).decode
 
 
 class Mode(StrEnum):
@@ -60,9 +62,9 @@ def read_schemas(folder: Path) -> Schemas:
 
 def _validator(path: Path) -> jsonschema_rs.Validator:
     try:
-        schema = msgspec.json.decode(path.read_bytes())
+        schema = _decode_schema(path.read_bytes())
         return jsonschema_rs.validator_for(schema, validate_formats=True, retriever=_nothing_elsewhere)
-    except (OSError, msgspec.DecodeError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+    except (OSError, ValueError, RecursionError, jsonschema_rs.ReferencingError) as error:
         raise Refused(f"STAGELINE_SCHEMAS: {path.name}: {error}") from error
 
 

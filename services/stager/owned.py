@@ -87,7 +87,7 @@ class OwnedPartition:
             elif event.type == "import_end":
                 self.observe(record, event)
             else:
-                self.reject(record, f"{event.type} is not understood by this version")
+                self._set_aside(record, f"{event.type} is not understood by this version")
 
     def _fold_customer(self, record: Record, event: Event) -> None:
         draft, customer = self._draft, event.customer
@@ -119,9 +119,13 @@ class OwnedPartition:
         self.offset = record.offset + 1
 
     def reject(self, record: Record, reason: str) -> None:
-        """Quarantine a record and go on behind it."""
-        self._draft.add_quarantined(offset=record.offset, reason=reason, value=record.value)
+        """Quarantine a record that is wrong, and go on behind it."""
         self._bad_in_a_row += 1
+        self._set_aside(record, reason)
+
+    def _set_aside(self, record: Record, reason: str) -> None:
+        """Quarantine a record and go on behind it. One that is only not folded yet says nothing against its writer."""
+        self._draft.add_quarantined(offset=record.offset, reason=reason, value=record.value)
         self.observe(record, None)
 
     def wakes_historical(self, tick_ms: int) -> bool:

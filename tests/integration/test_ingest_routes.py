@@ -183,6 +183,32 @@ async def test_the_operator_sees_what_was_refused_and_why(log: MemoryLog) -> Non
     assert "Odd One" in item["excerpt"]
 
 
+@pytest.mark.parametrize("sent_at", ["", "soon", "2026-01-01T00:00:05", 1_767_225_600, 1e300, True, {}])
+async def test_a_batch_sent_by_a_broken_clock_loses_nothing_and_the_operator_sees_it(
+    log: MemoryLog, sent_at: Any
+) -> None:
+    batch = [track(timestamp="2025-12-31T23:00:00.000Z"), track(messageId="é" * 200)]
+    async with make_client(log, admin_token="secret") as client:
+        response = await client.post("/v1/batch", json={"batch": batch, "sentAt": sent_at})
+        client.auth = None
+        answer = await client.get("/rejects", headers={"authorization": "Bearer secret"})
+
+    assert (response.status_code, response.json()) == (200, {"success": True})
+    assert [event.occurred_at for event in events(log)] == ["2025-12-31T23:00:00.000Z", "2026-01-01T00:00:00.000Z"]
+    (noted,) = answer.json()["rejects"]
+    assert (noted["field"], noted["source"]) == ("sentAt", "shop")
+    assert noted["message"].startswith("sentAt is left out: ")
+
+
+@pytest.mark.parametrize("context", [b'{"a":1e400}', b'"x"', b'{"a":"' + b"x" * 8_192 + b'"}'])
+async def test_a_context_that_cannot_be_kept_refuses_its_whole_batch(client: httpx.AsyncClient, context: bytes) -> None:
+    batch = json.dumps([track()]).encode()
+
+    response = await client.post("/v1/batch", content=b'{"batch":' + batch + b',"context":' + context + b"}")
+
+    assert (response.status_code, response.json()["field"]) == (400, "context")
+
+
 async def test_rejects_are_for_the_operator_alone(log: MemoryLog) -> None:
     async with make_client(log, admin_token="secret") as client:
         assert (await client.get("/rejects")).status_code == 401

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.limits import REJECTS_NOTED_MAX
 from services.ingest.schemas import Mode, read_schemas
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_api import make_client, track
@@ -35,3 +36,15 @@ async def test_a_violation_leads_to_what_the_mode_says(
     assert len(answer.json().get("rejected", [])) == rejected
     if mode is not Mode.OFF:
         assert 'stageline_ingest_schema_violations_total{event="Order Completed",source="shop"}' in metrics
+
+
+async def test_one_batch_of_violations_leaves_the_refusals_of_others_to_be_seen(folder: Path) -> None:
+    log = MemoryLog()
+    async with make_client(log, schemas=read_schemas(folder), schema_mode=Mode.WARN, admin_token="secret") as client:
+        await client.post("/v1/track", json={"event": "E"}, auth=("app-key", ""))
+        answer = await client.post("/v1/batch", json={"batch": [track()] * 2_500})
+        client.auth = None
+        rejects = (await client.get("/rejects?limit=500", headers={"authorization": "Bearer secret"})).json()["rejects"]
+
+    assert (answer.status_code, len(log.entries)) == (200, 2_500)
+    assert [reject["source"] for reject in rejects] == ["shop"] * REJECTS_NOTED_MAX + ["app"]

@@ -111,8 +111,9 @@ def test_what_is_no_json_object_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [b"1e400", b"-1e999", b"NaN", b"Infinity", b"9" * 5000])
-def test_a_number_that_nobody_could_read_later_is_refused(number: bytes) -> None:
-    text = b'{"type":"track","event":"e","userId":"u","properties":{"x":' + number + b"}}"
+@pytest.mark.parametrize("place", [b"properties", b"traits", b"context"])
+def test_a_number_that_nobody_could_read_later_is_refused(place: bytes, number: bytes) -> None:
+    text = b'{"type":"track","event":"e","userId":"u","' + place + b'":{"x":' + number + b"}}"
 
     with pytest.raises(Rejected):
         admit_item(text, LIVE)

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services.ingest import doorman
 from services.ingest.doorman import Doorman, OverRate
@@ -47,20 +48,36 @@ async def test_a_changed_file_of_keys_counts_without_a_restart(tmp_path: Path, m
         door.find("old")
 
 
-async def test_a_file_with_a_fault_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+_FAULTS = {
+    "no key": b"shop: : :",
+    "not UTF-8": b"shop:old\nshop:caf\xe9\n",
+    "UTF-16": "shop:new".encode("utf-16"),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("fault", _FAULTS.values(), ids=_FAULTS)
+async def test_a_file_with_a_fault_changes_nothing_and_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: bytes
+) -> None:
     monkeypatch.setattr(doorman, "LOOK_AGAIN_S", 0.01)
     path, stop = tmp_path / "keys", asyncio.Event()
     path.write_text("shop:old")
     door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(door.watch(path, stop))
-        await asyncio.sleep(0)
-        path.write_text("shop: : :")
-        await asyncio.sleep(0.1)
-        stop.set()
+    with structlog.testing.capture_logs() as logged:
+        async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks:
+            tasks.create_task(door.watch(path, stop))
+            await asyncio.sleep(0)
+            path.write_bytes(fault)
+            while not any(entry["log_level"] == "error" for entry in logged):  # noqa: ASYNC110 - no signal
+                await asyncio.sleep(0.01)
+            assert door.find("old").source == "shop"
+            path.write_text("shop:newest\n")
+            await until_known(door, "newest")
+            stop.set()
 
-    assert door.find("old").source == "shop"
+    assert "caf" not in str(logged)
 
 
 def test_what_a_key_has_used_is_kept_when_keys_are_replaced() -> None:

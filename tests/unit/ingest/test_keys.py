@@ -12,6 +12,8 @@ from services.ingest.settings import IngestSettings
 from shared.errors import Refused
 from shared.settings import read_settings
 
+DIGEST = hashlib.sha256(b"secret").hexdigest()
+
 
 def source_of(keys: WriteKeys, key: str) -> str | None:
     found = keys.find(key)
@@ -46,10 +48,12 @@ def test_a_bare_key_is_named_after_its_digest_and_not_itself() -> None:
     assert "secret" not in name
 
 
-def test_a_hash_may_stand_for_a_key() -> None:
-    keys = parse_write_keys(f"shop:sha256={hashlib.sha256(b'secret').hexdigest()}")
+@pytest.mark.parametrize("digest", [DIGEST, DIGEST.upper()])
+def test_a_hash_may_stand_for_a_key(digest: str) -> None:
+    keys = parse_write_keys(f"shop:sha256={digest}")
 
     assert source_of(keys, "secret") == "shop"
+    assert source_of(keys, f"sha256={digest}") is None
 
 
 def test_a_key_may_have_a_rate_of_its_own() -> None:
@@ -73,6 +77,10 @@ def test_a_bearer_token_is_read(header: str | None, token: str | None) -> None:
         "shop:secret x",
         "secret-x,app:secret-x",
         "sécret-x",
+        f"shop:sha256={DIGEST[:-1]}",
+        f"shop:sha256={DIGEST}0",
+        f"shop:SHA256={DIGEST}",
+        f"sha256={'g' * 64}",
         "a:x rate=0",
         "a:x rate=fast",
     ],
@@ -82,6 +90,7 @@ def test_a_wrong_setting_is_refused_by_name_without_showing_a_key(text: str) -> 
         parse_write_keys(text)
 
     assert "cret" not in str(caught.value)
+    assert DIGEST[:8] not in str(caught.value)
 
 
 @pytest.mark.parametrize(

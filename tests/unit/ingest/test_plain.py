@@ -24,7 +24,9 @@ _TIMES = st.sampled_from(
      "2025-13-31T22:00:00.000Z", "1969-12-31T23:59:59.999Z", "2025-12-31 23:59:59.123Z",
      "2025-12-31T23:59:59.12\u0663Z", "2025-12-31T24:00:00.000Z", None],
 )  # fmt: skip
-_IDS = st.sampled_from(["u1", "Zoë", "x" * 128, "x" * 129, "é" * 200, "x" * 600, "", "a\0b", 7, None])
+_IDS = st.sampled_from(
+    ["u1", "Zoë", "x" * 128, "x" * 129, "é" * 200, "x" * 600, "", "a\0b", 7, 2**63, -(2**63), 10**510, 10**600, None]
+)
 _PLAIN = {"type": "track", "event": "Order Completed", "userId": "u1", "timestamp": "2025-12-31T23:59:59.123Z"}
 _OBJECTS = st.sampled_from(
     [{"a": 1}, {"a": [1, {"b": 2}]}, {"library": {"name": "x"}}, {"traits": {"a": 2}}, None, 5, {"n": 1e300},
@@ -58,7 +60,9 @@ def _check(event: Event) -> None:
         raise Rejected(Code.INVALID_FIELD, f"{event.id} breaks its schema", field="event")
 
 
-_CONTEXTS = st.sampled_from([{}, {"library": b'{"name": "x"}'}, {"traits": b'{"a":3}', "library": b'"y"'}])
+_CONTEXTS = st.sampled_from(
+    [{}, {"library": b'{"name": "x"}'}, {"traits": b'{"a":3}', "library": b'"y"'}, {"traits": b"5"}]
+)
 _INTAKES = st.builds(
     Intake, st.just("shop"), st.just(NOW_MS), sent_ms=st.sampled_from([None, NOW_MS - 5, NOW_MS + 5, 2 * NOW_MS + 5]),
     context=_CONTEXTS.map(lambda members: {name: msgspec.Raw(text) for name, text in members.items()}),
@@ -104,6 +108,26 @@ def test_times_that_all_items_say_alike_are_judged_together(
     assert [encode(event) for event in found.events] == [encode(event) for event in careful.events]
 
 
+@pytest.mark.parametrize("odd", [{}, {"messageId": "é" * 200}], ids=["together", "alone"])
+@pytest.mark.parametrize(
+    ("beside", "traits"),
+    [
+        ({}, b'{"plan":"x"}'),
+        ({"context": {"traits": {"plan": "y"}}}, b'{"plan":"y"}'),
+        ({"traits": {"a": 1}}, b'{"a":1}'),
+    ],
+)
+def test_traits_in_the_envelopes_context_are_those_of_an_identify_without_its_own(
+    odd: dict[str, Any], beside: dict[str, Any], traits: bytes
+) -> None:
+    batch = _batch([{"type": "identify", **odd, **beside}])
+    envelope = read_batch(msgspec.json.encode({"batch": batch, "context": {"traits": {"plan": "x"}}}))
+
+    admission = admit_batch(envelope, Intake("shop", NOW_MS, context=envelope.context))
+
+    assert [event.traits for event in admission.events] == [msgspec.Raw(traits)]
+
+
 def _together(body: bytes, *, sent_ms: int | None = None) -> list[Event | None]:
     return admit_plain(read_batch(body).plain, source="shop", received_ms=NOW_MS, sent_ms=sent_ms, context={})
 
@@ -139,7 +163,8 @@ def test_what_sdks_send_is_judged_together(sent_ms: int | None) -> None:
 
 
 _ALONE: list[dict[str, Any]] = [
-    {"messageId": None}, {"type": "alias", "previousId": "p"}, {"userId": "x" * 200}, {"event": 5}, {"traits": []},
+    {"messageId": None}, {"type": "alias", "previousId": "p"}, {"userId": "x" * 200}, {"userId": 10**600},
+    {"event": 5}, {"traits": []},
     {"properties": {"a": "\0"}}, {"timestamp": "soon"}, {"integrations": "x" * 33_000}, {"userId": None},
 ]  # fmt: skip
 
@@ -178,7 +203,7 @@ _BAD_PROPERTIES = [
 
 
 @pytest.mark.parametrize("bad", _BAD_PROPERTIES, ids=lambda bad: bad[:16].decode())
-@pytest.mark.parametrize("field", [b"properties", b"traits"])
+@pytest.mark.parametrize("field", [b"properties", b"traits", b"context"])
 def test_a_bound_holds_in_a_batch_as_for_an_item_alone(field: bytes, bad: bytes) -> None:
     good = msgspec.json.encode(_batch([{}])[0])
     item = good[:-1] + b',"' + field + b'":' + bad + b"}"

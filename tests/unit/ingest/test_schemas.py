@@ -74,9 +74,15 @@ def test_an_event_without_a_schema_passes(schemas: Schemas) -> None:
     assert schemas.violation(order({}, name="Another")) is None
 
 
-@pytest.mark.parametrize("text", ["{", '{"type": "nothing"}', '{"$ref": "https://elsewhere.example/schema.json"}'])
-def test_a_file_that_is_no_schema_is_refused_by_name(tmp_path: Path, text: str) -> None:
-    (tmp_path / "Broken.json").write_text(text)
+_NO_SCHEMAS = [
+    b"{", b'{"type": "nothing"}', b'{"$ref": "https://elsewhere.example/schema.json"}', b'{"title": "caf\xe9"}',
+    b'{"not":' * 500 + b"{}" + b"}" * 500, b'{"not":' * 3_000 + b"{}" + b"}" * 3_000, b'"{}"', b"5",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", _NO_SCHEMAS, ids=lambda text: ascii(text[:20]))
+def test_a_file_that_is_no_schema_is_refused_by_name(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "Broken.json").write_bytes(text)
 
     with pytest.raises(Refused, match=r"Broken\.json"):
         read_schemas(tmp_path)

@@ -48,6 +48,13 @@ def test_a_secret_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPa
     )
 
 
+def test_a_secret_file_that_is_not_text_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"s3cret-caf\xe9\n")
+    message = _refusal(monkeypatch, Settings, ADMIN_TOKEN_FILE=str(tmp_path / "token"))
+    assert message.startswith("STAGELINE_ADMIN_TOKEN_FILE: ")
+    assert message.endswith("is not UTF-8 text: byte 10 is wrong")
+
+
 def test_paths_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGELINE_LIFECYCLES", "a.yaml, folder")
     assert read_settings(StagerSettings).lifecycles == (Path("a.yaml"), Path("folder"))

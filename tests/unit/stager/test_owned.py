@@ -157,6 +157,21 @@ def test_a_thousand_bad_records_in_a_row_break_the_partition() -> None:
     assert owned.is_broken
 
 
+@pytest.mark.parametrize("kind", ["alias", "forget"])
+def test_records_that_are_only_not_folded_yet_never_break_the_partition(kind: str) -> None:
+    owned = owner()
+    fold(owned, *(record(offset, kind=kind) for offset in range(BAD_RECORDS_MAX + 1)))
+    assert not owned.is_broken
+    assert len(owned.take().batch.quarantine) == BAD_RECORDS_MAX + 1
+
+
+def test_what_is_not_folded_yet_does_not_excuse_the_bad_records_around_it() -> None:
+    owned = owner()
+    fold(owned, *(LogRecord(offset=offset, value=b"?") for offset in range(BAD_RECORDS_MAX - 1)))
+    fold(owned, record(BAD_RECORDS_MAX, kind="alias"), LogRecord(offset=BAD_RECORDS_MAX + 1, value=b"?"))
+    assert owned.is_broken
+
+
 def test_one_good_record_begins_the_count_anew() -> None:
     owned = owner()
     fold(owned, *(LogRecord(offset=offset, value=b"?") for offset in range(BAD_RECORDS_MAX - 1)))
