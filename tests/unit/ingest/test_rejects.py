@@ -38,7 +38,8 @@ def test_the_flood_of_one_sender_pushes_out_its_own_only() -> None:
 
 
 _WITH_KEYS = [
-    b'{"writeKey": "wk1-secret", "userId": null}', b'{"batch":[],"writeKey":"wk1-secret"}', b'{"writeKey":"a\\"wk1-secret"}',
+    b'{"writeKey": "wk1-secret", "userId": null}', b'{"batch":[],"writeKey":"wk1-secret"}',
+    b'{"writeKey":"a\\"wk1-secret"}',
     b"{'writeKey': 'wk1-secret'}", b"writeKey=wk1-secret&x=1", b'{writeKey: wk1-secret}', b'{"api_key":"wk1-secret"}',
     b'{"a":"{\\"writeKey\\":\\"wk1-secret\\"}"}', b'{"WriteKey"\n:\n"wk1-secret', b'{"writeKey":"wk1-secret\\',
 ]  # fmt: skip
