@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.stager.fold.horizons import Written, earliest
 from services.stager.fold.instants import instant_of
-from services.stager.language.definition import Call, Kind
+from services.stager.language.definition import Call, Constant, Kind
 
 if TYPE_CHECKING:
     from services.stager.fold.expressions import Writer
@@ -16,6 +16,8 @@ def write_call(writer: Writer, node: Call) -> Written:
     """A call, giving what `node.kind` says."""
     if node.function == "if":
         return _if(writer, node)
+    if node.function == "exists" and isinstance(node.arguments[0], Constant):
+        return Written("True")
     arguments = [writer.write_as(argument, Kind.ANY) for argument in node.arguments]
     horizon = earliest(*(argument.horizon for argument in arguments))
     if node.function == "exists":

@@ -5,6 +5,8 @@ Shape: each good line becomes an Event with its log time, as if ingest had writt
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -67,6 +69,7 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
+_BEYOND: Final = 1e15  # a thousand times what LANGUAGE.md 2 takes for a number
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TOO_DEEP: Final = "it is nested too deeply"
 
@@ -128,8 +131,10 @@ def customer_of(line: bytes) -> str:
 
 def _instant(field: str, text: str) -> int:
     instant_ms = instant_of(text)
-    if instant_ms is None or not _INSTANT_MIN_MS < instant_ms < _INSTANT_MAX_MS:
+    if instant_ms is None:
         raise Malformed(f"{field} is no time: {text!r}")
+    if not _INSTANT_MIN_MS < instant_ms < _INSTANT_MAX_MS:
+        raise Malformed(f"{field} lies outside of the years 3 to 9995: {text!r}")
     return instant_ms
 
 
@@ -160,7 +165,9 @@ def _page_properties(message: _Message) -> msgspec.Raw:
     for field, own in (("name", message.name), ("category", message.category)):
         if own is not msgspec.UNSET and bytes(own).strip() != b"null":
             members[field] = own
-    return msgspec.Raw(_encode(members))
+    whole = _object("properties", msgspec.Raw(_encode(members)))
+    assert whole is not msgspec.UNSET, "an object is never null"
+    return whole
 
 
 def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
@@ -169,6 +176,30 @@ def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | m
         return raw
     try:
         members = _decode_object(raw)
+    except RecursionError as error:
+        raise Malformed(f"{field}: {_TOO_DEEP}") from error
     except _UNREADABLE as error:
-        raise Malformed(f"{field}: {_TOO_DEEP if isinstance(error, RecursionError) else error}") from error
+        return _within_doubles(field, raw, error)
     return msgspec.UNSET if members is None else raw
+
+
+def _within_doubles(field: str, raw: msgspec.Raw, error: Exception) -> msgspec.Raw:
+    """The object with a smaller one for each number that no double can hold: all beyond 10^12 are missing alike."""
+    try:
+        members = json.loads(bytes(raw), parse_float=_small, parse_int=_small, parse_constant=_refuse)
+        if isinstance(members, dict):
+            return msgspec.Raw(_encode(members))
+    except (ValueError, RecursionError):
+        pass  # that was not what is wrong with it
+    raise Malformed(f"{field}: {error}") from error
+
+
+def _small(text: str) -> float | int:
+    number = float(text)
+    if abs(number) >= _BEYOND:
+        return math.copysign(_BEYOND, number)
+    return number if text.strip("-0123456789") else int(text)
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(word)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from services.stager.commands.simulate import opened
+from services.stager.fold.dynamic import of_json
 from services.stager.fold.instants import instant_of
+from services.stager.fold.records import members_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Linger, Stage
 from services.stager.simulate.line import read_line
@@ -99,6 +101,30 @@ def test_the_end_of_the_file_ends_the_import() -> None:
 def test_a_bad_line_says_what_is_wrong_with_it(line: str, part: str) -> None:
     with pytest.raises(Malformed, match=re.escape(part)):
         read_line(line.encode(), 1)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e309", "9" * 5_000, "1e308", "1e13"])
+@pytest.mark.parametrize("kind", ["track", "page", "identify"])
+def test_a_number_that_no_double_holds_is_missing_like_every_large_one(kind: str, number: str) -> None:
+    text = f'{{"type": "{kind}", "userId": "ann", "event": "x", "timestamp": "2026-01-01", %s}}'
+    said = (
+        f'"traits": {{"v": {number}, "w": 1.5}}' if kind == "identify" else f'"properties": {{"v": {number}, "w": 1.5}}'
+    )
+    members = members_of(read_line((text % said).encode(), 1).event)
+
+    assert (of_json(members["v"]), of_json(members["w"])) == (None, 1_500_000)
+
+
+def test_a_page_whose_own_name_is_such_a_number_can_be_folded() -> None:
+    line = b'{"type": "page", "userId": "ann", "name": 1e400, "timestamp": "2026-01-01"}'
+
+    assert of_json(members_of(read_line(line, 1).event)["name"]) is None
+
+
+@pytest.mark.parametrize("properties", ['{"v": NaN}', '{"v": 1e400, "w": Infinity}', '{"v": 1e400, "w": "\\ud800"}'])
+def test_what_is_no_json_stays_a_bad_line_beside_such_a_number(properties: str) -> None:
+    with pytest.raises(Malformed):
+        read_line(f'{{"userId": "a", "event": "x", "timestamp": "2026-01-01", "properties": {properties}}}'.encode(), 1)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
