@@ -122,7 +122,7 @@ async def take_batch(ingest: Ingest, caller: Caller) -> Response:
 
 
 def _judged_batch(ingest: Ingest, caller: Caller, early: WriteKey | None) -> Admission:
-    envelope = read_batch(caller.body)
+    envelope = read_batch(caller.body, lambda said: early or _key(ingest, caller, said))
     key = early or _key(ingest, caller, envelope.write_key)
     _charge(ingest, key, envelope.count)
     caller.seat.take(envelope.event_bytes)
