@@ -96,7 +96,7 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve_http(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve until `stop`; then accept nothing new, finish what is under way within the drain timeout, return."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp,
+        app, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp, ws="none",
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S, server_header=False,
     )  # fmt: skip
     server = _Server(config)

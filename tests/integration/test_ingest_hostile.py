@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import shared.http_protocol
 from services.ingest import body, border
+from shared.http_protocol import QUEUED_MAX
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_serve import serving
 
 TIMEOUT_S = 20
+EVENT = b'{"event": "e", "userId": "u"}'
 HEAD = b"POST /v1/batch?writeKey=shop-key HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -42,6 +46,18 @@ async def send_all(writer: asyncio.StreamWriter, piece: bytes, times: int) -> No
             await writer.drain()
     except ConnectionError:
         pass
+
+
+def request(body: bytes, *fields: str) -> bytes:
+    lines = [
+        "POST /v1/track?writeKey=shop-key HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *fields,
+    ]  # fmt: skip
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def cycles() -> int:
+    """How many requests uvicorn has in memory."""
+    return sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
 
 
 async def still_serves(client: httpx.AsyncClient) -> bool:
@@ -110,6 +126,99 @@ async def test_what_is_no_http_is_400(client: httpx.AsyncClient) -> None:
 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert await still_serves(client)
+
+
+@pytest.mark.parametrize("size", [70_000, 120_000, 250_000])
+async def test_a_head_beyond_the_bound_is_431_also_in_one_piece_and_never_processed(size: int) -> None:
+    log = MemoryLog()
+    async with serving(log) as (client, _), connected(client) as (reader, writer):
+        writer.write(request(EVENT, f"X-Much: {'y' * size}") * 2)
+        answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert log.entries == []
+
+
+async def test_a_second_head_beyond_the_bound_ends_the_connection_after_the_first_answer() -> None:
+    log = MemoryLog()
+    async with serving(log) as (client, _), connected(client) as (reader, writer):
+        writer.write(request(EVENT) + request(EVENT, f"X-Much: {'y' * 120_000}"))
+        answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert len(log.entries) == 1
+
+
+async def test_a_connection_may_queue_requests_up_to_a_bound_and_then_ends_with_its_last_answer(
+    client: httpx.AsyncClient,
+) -> None:
+    async with connected(client) as (reader, writer):
+        await send_all(writer, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 1000, 5)
+        answer = await reader.read()
+
+    assert 1 <= answer.count(b"HTTP/1.1 200 ") <= QUEUED_MAX + 1
+    assert answer.count(b"connection: close") == 1
+
+
+async def test_what_a_lost_connection_had_queued_is_freed(client: httpx.AsyncClient) -> None:
+    gc.collect()
+    before = cycles()
+    gc.disable()
+    try:
+        for _ in range(5):
+            async with connected(client) as (_, writer):
+                writer.write(request(EVENT) * 50)
+                await writer.drain()
+        assert await still_serves(client)
+        left = cycles() - before
+    finally:
+        gc.enable()
+
+    assert left < 50
+
+
+async def test_trailers_are_dropped(client: httpx.AsyncClient) -> None:
+    trailer = b"Authorization: Bearer shop-key\r\n"
+    chunked = b"POST /v1/track HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"%x\r\n%s\r\n0\r\n" % (len(EVENT), EVENT)
+
+    async with connected(client) as (reader, writer):
+        last = chunked.replace(b"Host", b"Connection: close\r\nHost") + body + b"\r\n"
+        writer.write((chunked + body + trailer + b"\r\n") * 2 + last)
+        answer = await reader.read()
+
+    assert answer.count(b"HTTP/1.1 401 ") == answer.count(b"HTTP/1.1") == 3
+
+
+async def test_trailers_without_end_are_431_and_closed(client: httpx.AsyncClient) -> None:
+    async with connected(client) as (reader, writer):
+        writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+        await send_all(writer, b"x-much: " + b"y" * 8000 + b"\r\n", 80)
+        answer = await reader.read(1000)
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert await still_serves(client)
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_an_upgrade_is_ignored_and_the_request_served(is_chunked: bool) -> None:
+    """Java's HTTP client and `curl --http2` ask for one with their first request."""
+    asked = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA"]
+    log = MemoryLog()
+    async with serving(log) as (client, _), connected(client) as (reader, writer):
+        if is_chunked:
+            head = request(b"", "Transfer-Encoding: chunked", *asked).replace(b"Content-Length: 0\r\n", b"")
+            first = head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(EVENT), EVENT)
+        else:
+            first = request(EVENT, *asked)
+        for piece in (first[:100], first[100:-20], first[-20:] + request(EVENT, "Connection: close")):
+            writer.write(piece)
+            await writer.drain()
+        answer = await reader.read()
+
+    assert answer.count(b"HTTP/1.1 200 ") == answer.count(b"HTTP/1.1") == 2
+    assert len(log.entries) == 2
 
 
 async def test_a_refused_key_still_gets_its_answer_when_its_body_is_large(client: httpx.AsyncClient) -> None:
