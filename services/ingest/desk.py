@@ -185,7 +185,7 @@ async def take_import(ingest: Ingest, caller: Caller) -> Response:
     """History, streamed; with an Idempotency-Key it may be sent again, and what is there already is passed over."""
     key = _early_key(ingest, caller) or _key(ingest, caller, None)
     is_last = _is_last(caller.request.query_params.get("end"))
-    caller.seat.take(IMPORT_BYTES_HELD)
+    caller.seat.take_import(IMPORT_BYTES_HELD, source=key.source)
     idempotency_key = caller.request.headers.get("idempotency-key")
     if idempotency_key is None:
         return await _run_import(ingest, caller, key, is_last=is_last, resumption=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -219,6 +220,41 @@ async def test_an_upgrade_is_ignored_and_the_request_served(is_chunked: bool) ->
 
     assert answer.count(b"HTTP/1.1 200 ") == answer.count(b"HTTP/1.1") == 2
     assert len(log.entries) == 2
+
+
+async def test_bodies_that_do_not_come_cost_their_neighbours_nothing() -> None:
+    async with serving(MemoryLog(), waiting_requests=3) as (client, _), contextlib.AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(connected(client)) for _ in range(9)]
+        for _, writer in slow:
+            writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
+        first_answer = await slow[0][0].read(1000)
+
+        assert first_answer.startswith(b"HTTP/1.1 503 ")
+        assert b"too slowly" in first_answer
+        assert await still_serves(client)
+
+
+async def test_imports_of_one_key_that_do_not_end_leave_room_for_those_of_another() -> None:
+    def start(key: str) -> bytes:
+        head = f"POST /v1/import?writeKey={key} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return head.encode() + b"1\r\n\n\r\n"
+
+    bounds: dict[str, int] = {"waiting_bytes": 16 * 1024 * 1024}
+    async with (
+        serving(MemoryLog(), keys="web:web-key,shop:shop-key", **bounds) as (client, _),
+        connected(client) as (_, first),
+        connected(client) as (reader, second),
+    ):
+        first.write(start("web-key"))
+        await first.drain()
+        second.write(start("web-key"))
+        refused = await reader.read(1000)
+        imported = await client.post(
+            "/v1/import", content=b'{"event": "e", "userId": "u", "timestamp": "2020-01-01T00:00:00Z"}'
+        )
+
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert (imported.status_code, await still_serves(client)) == (200, True)
 
 
 async def test_a_refused_key_still_gets_its_answer_when_its_body_is_large(client: httpx.AsyncClient) -> None:

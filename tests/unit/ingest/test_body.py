@@ -1,4 +1,4 @@
-"""Bodies in pieces: gzip by its magic, bounded steps, lines, what waits."""
+"""Bodies in pieces: gzip by its magic, bounded steps, lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from services.ingest.body import GZIP_MEMBERS_MAX, BrokenOff, Unpacker
 from services.ingest.limits import CHUNK_BYTES_MAX, EVENT_BYTES_MAX
 from services.ingest.lines import Lines
-from services.ingest.room import Crowded, Room
 
 
 def unpacked(*chunks: bytes) -> bytes:
@@ -67,16 +66,3 @@ def test_a_line_of_exactly_an_events_size_is_taken_and_a_longer_one_is_not() -> 
     most = b"x" * EVENT_BYTES_MAX
 
     assert list(Lines().feed(most + b"\r\n" + most + b"xx\n" + b"y\n")) == [most, None, b"y"]
-
-
-def test_room_is_given_back_whatever_happens() -> None:
-    room = Room(bytes_max=100, requests_max=1)
-
-    for _ in range(3):
-        with room.seat() as seat:
-            seat.take(60)
-            with pytest.raises(Crowded):
-                seat.take(60)
-
-    with room.seat() as seat:
-        seat.take(100)
