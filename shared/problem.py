@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 MEDIA_TYPE = "application/problem+json"
+FAULT = "something went wrong here; it is logged"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -19,9 +20,14 @@ def content(status: HTTPStatus, message: str, *, code: str | None = None, field:
     return said | {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": message}
 
 
+def body_of(status: HTTPStatus, message: str, *, code: str | None = None) -> bytes:
+    """The body of an answer that says no more."""
+    return _encode(content(status, message, code=code))
+
+
 def whole_answer(status: HTTPStatus, message: str) -> bytes:
     """A whole HTTP/1.1 answer, after which the connection ends."""
-    body = _encode(content(status, message))
+    body = body_of(status, message)
     head = (
         f"HTTP/1.1 {int(status)} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

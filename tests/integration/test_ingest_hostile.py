@@ -222,7 +222,8 @@ async def test_an_upgrade_is_ignored_and_the_request_served(is_chunked: bool) ->
     assert len(log.entries) == 2
 
 
-async def test_bodies_that_do_not_come_cost_their_neighbours_nothing() -> None:
+async def test_bodies_that_do_not_come_cost_their_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(border, "LEFTOVER_TIMEOUT_S", 0.1)
     async with serving(MemoryLog(), waiting_requests=3) as (client, _), contextlib.AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(connected(client)) for _ in range(9)]
         for _, writer in slow:
@@ -234,7 +235,11 @@ async def test_bodies_that_do_not_come_cost_their_neighbours_nothing() -> None:
         assert await still_serves(client)
 
 
-async def test_imports_of_one_key_that_do_not_end_leave_room_for_those_of_another() -> None:
+async def test_imports_of_one_key_that_do_not_end_leave_room_for_those_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(border, "LEFTOVER_TIMEOUT_S", 0.1)
+
     def start(key: str) -> bytes:
         head = f"POST /v1/import?writeKey={key} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         return head.encode() + b"1\r\n\n\r\n"
@@ -255,6 +260,17 @@ async def test_imports_of_one_key_that_do_not_end_leave_room_for_those_of_anothe
 
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert (imported.status_code, await still_serves(client)) == (200, True)
+
+
+async def test_who_asks_before_sending_hears_at_once_that_its_key_is_refused(client: httpx.AsyncClient) -> None:
+    head = b"POST /v1/track HTTP/1.1\r\nHost: x\r\nAuthorization: Basic bm9ib2R5Og==\r\n"
+
+    async with connected(client) as (reader, writer):
+        writer.write(head + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+        answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"100 Continue" not in answer
 
 
 async def test_a_refused_key_still_gets_its_answer_when_its_body_is_large(client: httpx.AsyncClient) -> None:
