@@ -50,6 +50,9 @@ class IngestSettings(Settings):
     append_timeout_s: float = Field(
         APPEND_TIMEOUT_S, gt=0, le=60, description="Seconds that a request waits for the log before it answers 503."
     )
+    drain_listen_s: float = Field(
+        3.0, ge=0, le=15, description="Seconds after SIGTERM in which `/readyz` says 503 and requests are still taken."
+    )
     waiting_bytes: int = Field(
         WAITING_BYTES_MAX,
         ge=16 * 1024 * 1024,

@@ -39,7 +39,7 @@ async def log(tmp_path: Path) -> AsyncIterator[EmbeddedLog]:
 async def serving(
     log: Log, *, keys: str = "shop:shop-key", **options: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, asyncio.Event]]:
-    settings = IngestSettings(write_keys=parse_write_keys(keys), partitions=3, **options)
+    settings = IngestSettings(write_keys=parse_write_keys(keys), partitions=3, **{"drain_listen_s": 0, **options})
     listener, stop = bind("127.0.0.1", 0), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(settings, stop, log=log, listener=listener))
@@ -91,6 +91,16 @@ async def test_a_request_under_way_is_answered_before_the_service_ends() -> None
         slow.may_answer.set()
 
     assert under_way.result().status_code == 200
+
+
+async def test_for_a_while_a_draining_service_says_that_it_is_not_ready_and_takes_what_comes() -> None:
+    async with serving(MemoryLog(), drain_listen_s=0.5) as (client, stop):
+        stop.set()
+        async with httpx.AsyncClient(base_url=client.base_url, auth=client.auth) as another:
+            ready = await another.get("/readyz")
+            taken = await another.post("/v1/track", json={"event": "e", "userId": "u"})
+
+    assert (ready.status_code, taken.status_code) == (503, 200)
 
 
 async def test_a_body_that_is_not_whole_at_the_drains_end_is_answered_503(
