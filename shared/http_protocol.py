@@ -105,8 +105,8 @@ class BoundedHttp(HttpToolsProtocol):
         """A head is whole."""
         if self._is_to_upgrade():
             return
+        super().on_headers_complete()  # raises when the target is no address: then it is still a head
         self._head_came()
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""

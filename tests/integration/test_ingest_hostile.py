@@ -120,9 +120,10 @@ async def test_a_caller_that_goes_away_in_the_middle_costs_nobody_anything(clien
     assert await still_serves(client)
 
 
-async def test_what_is_no_http_is_400(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("head", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"CONNECT x:1 HTTP/1.1\r\nHost: x"])
+async def test_what_is_no_http_is_400(client: httpx.AsyncClient, head: bytes) -> None:
     async with connected(client) as (reader, writer):
-        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
+        writer.write(head + b"\r\n\r\n")
         answer = await reader.read()
 
     assert answer.startswith(b"HTTP/1.1 400 ")
@@ -149,6 +150,14 @@ async def test_a_second_head_beyond_the_bound_ends_the_connection_after_the_firs
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert len(log.entries) == 1
+
+
+async def test_nonsense_behind_a_request_is_never_its_answer(client: httpx.AsyncClient) -> None:
+    async with connected(client) as (reader, writer):
+        writer.write(request(EVENT) + b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_connection_may_queue_requests_up_to_a_bound_and_then_ends_with_its_last_answer(
