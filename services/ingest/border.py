@@ -45,7 +45,8 @@ class EventApp(FastAPI):
             body = _Body(receive)
             response = await answer(Request(scope, body.receive))
             is_held_back = not body.has_begun and request.headers.get("expect", "").lower() == "100-continue"
-            if not body.is_whole and (is_held_back or not await body.is_used_up()):
+            is_closing = response.headers.get("connection") == "close"
+            if not (body.is_whole or is_closing) and (is_held_back or not await body.is_used_up()):
                 send = _with_headers(send, [(b"connection", b"close")])
         await response(scope, receive, send)
 

@@ -17,7 +17,7 @@ from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
 from services.ingest.envelope import read_batch, read_single
-from services.ingest.history import IMPORT_BYTES_HELD, Import, Resumption
+from services.ingest.history import IMPORT_BYTES_HELD, STOPPING, Import, Resumption
 from services.ingest.keys import WriteKey, basic_user, bearer_token
 from services.ingest.ledger import Ledger, import_id
 from services.ingest.limits import BATCH_BYTES_MAX, EVENT_BYTES_MAX, REJECTS_NOTED_MAX
@@ -209,6 +209,10 @@ async def _run_import(
         return answers.rejection(error, beside=msgspec.to_builtins(work.progress))
     except Unavailable as error:
         return answers.unavailable(error, beside=msgspec.to_builtins(work.progress))
+    except asyncio.CancelledError:  # the drain is over, and no chunk has come since it began
+        response = answers.unavailable(Unavailable(STOPPING), beside=msgspec.to_builtins(work.progress))
+        response.headers["Connection"] = "close"
+        return response
     finally:
         for refusal in work.progress.rejected[:REJECTS_NOTED_MAX]:
             ingest.note(caller, Rejected(refusal.code, f"line {refusal.line}: {refusal.message}", field=refusal.field))

@@ -121,6 +121,21 @@ async def test_a_body_that_is_not_whole_at_the_drains_end_is_answered_503(
     assert [record for record in caplog.records if record.exc_info] == []
 
 
+async def test_a_silent_import_hears_at_the_drains_end_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.http, "DRAIN_TIMEOUT_S", 0.2)
+    async with serving(MemoryLog()) as (client, stop):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(b"POST /v1/import?writeKey=shop-key HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n\n\n")
+        await client.get("/readyz")
+        stop.set()
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"acknowledged_line":0' in answer
+
+
 async def test_a_fault_of_ours_is_500_in_the_shape_of_every_refusal() -> None:
     log = MemoryLog()
     log.failure = RuntimeError("a fault")
