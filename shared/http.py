@@ -11,20 +11,24 @@ import contextlib
 import hmac
 import socket
 from collections.abc import Callable, Generator
+from http import HTTPStatus
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import Refused, Unavailable
 from shared.http_protocol import BoundedHttp
+from shared.problem import FAULT, MEDIA_TYPE, body_of
 
 RETRY_AFTER_S = "5"  # seconds, as the header wants it: a failover takes about this long
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 # A page of the open web can make a browser on this machine ask us under a name of its own choosing (DNS rebinding).
 _LOCAL_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
 DRAIN_TIMEOUT_S = 10  # requests under way get this long; Kubernetes kills after 30
+LAST_WORD_TIMEOUT_S = 1.0
 
 Readiness = Callable[[], str | None]
 """Why the service is not ready, or None when it is."""
@@ -93,19 +97,61 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve_http(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serve until `stop`; then accept nothing new, finish what is under way within the drain timeout, return."""
+class _Answered:
+    """An application that always answers: 500 for a fault of ours, which uvicorn logs, and 503 at the drain's end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_answered = False
+
+        async def sending(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except asyncio.CancelledError:
+            if not is_answered:
+                await _stopping()(scope, receive, send)
+        except Exception:
+            if not is_answered:
+                await _fault()(scope, receive, send)
+            raise
+
+
+def _fault() -> Response:
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return Response(body_of(status, FAULT), status, headers={"Connection": "close"}, media_type=MEDIA_TYPE)
+
+
+def _stopping() -> Response:
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {"Connection": "close", "Retry-After": RETRY_AFTER_S}
+    body = body_of(status, "the service is stopping", code="unavailable")
+    return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def serve_http(app: FastAPI, listener: socket.socket, stop: asyncio.Event, *, listen_on_s: float = 0.0) -> None:
+    """Serve until `stop` and for `listen_on_s` seconds more, so that probes see `/readyz` say 503 and send nobody else;
+    then accept nothing new, finish what is under way within the drain timeout, return.
+    """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp,
+        _Answered(app), log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp, ws="none",
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S, server_header=False,
     )  # fmt: skip
     server = _Server(config)
 
     async def end_with_stop() -> None:
         await stop.wait()
+        await asyncio.sleep(listen_on_s)
         server.should_exit = True
 
     async with asyncio.TaskGroup() as tasks:
         ending = tasks.create_task(end_with_stop())
         await server.serve(sockets=[listener])
         ending.cancel()
+    if server.server_state.tasks:  # cancelled at the drain's end: they still say so
+        await asyncio.wait(server.server_state.tasks, timeout=LAST_WORD_TIMEOUT_S)

@@ -11,13 +11,17 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from fastapi import Response
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
 from services.ingest.doorman import OverRate
 from services.ingest.history import Progress
 from services.ingest.limits import RETRY_AFTER_S
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.errors import Unavailable
+from shared.problem import FAULT, MEDIA_TYPE
+from shared.problem import content as problem_content
 
 _encode = msgspec.json.Encoder().encode
 _SUCCESS = Response(_encode({"success": True}), media_type="application/json")  # the same one every time
@@ -73,18 +77,45 @@ def unavailable(error: Unavailable, *, beside: Mapping[str, Any] | None = None) 
 
 
 def problem(
-    status: HTTPStatus, code: Code, message: str, *, field: str | None = None, beside: Mapping[str, Any] | None = None
+    status: HTTPStatus,
+    code: Code | None,
+    message: str,
+    *,
+    field: str | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> Response:
-    """An error answer. Source: RFC 9457, and `code` and `message` as SDKs read them."""
-    content: dict[str, Any] = {"success": False, "code": code, "message": message}
-    if field is not None:
-        content["field"] = field
-    content |= {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": message}
+    """An error answer; without a code it is named after its status."""
+    content = problem_content(status, message, code=code, field=field)
     headers = {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="stageline", charset="UTF-8"'
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    return Response(
-        _encode({**content, **(beside or {})}), status, headers=headers, media_type="application/problem+json"
-    )
+    return Response(_encode({**content, **(beside or {})}), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Let what the framework itself answers have the same shape."""
+    app.add_exception_handler(HTTPException, _of_routing)
+    app.add_exception_handler(RequestValidationError, _of_parameters)
+    app.add_exception_handler(Exception, _of_fault)
+
+
+async def _of_routing(_request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself: no such route, another method, no admin token."""
+    assert isinstance(error, HTTPException)
+    response = problem(HTTPStatus(error.status_code), None, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _of_parameters(_request: Request, error: Exception) -> Response:
+    """422: a parameter of the query is not what it must be."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, Code.INVALID_FIELD, str(first["msg"]), field=str(first["loc"][-1]))
+
+
+async def _of_fault(_request: Request, _error: Exception) -> Response:
+    """500: a fault of ours, which is logged."""
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, None, FAULT)

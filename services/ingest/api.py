@@ -29,7 +29,10 @@ def make_app(ingest: Ingest, is_ready: Readiness) -> FastAPI:
     """The application. Documentation pages are off: they would load scripts from elsewhere."""
     routes = _routes()
     asked: dict[str, Answer] = {path: partial(_answer, ingest, path, taker) for path, (taker, _) in routes.items()}
-    app = EventApp(asked, origins=ingest.origins, title="Stageline ingest", docs_url=None, redoc_url=None)
+    app = EventApp(
+        asked, origins=ingest.origins, title="Stageline ingest", docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    answers.answer_problems(app)
     add_operator_routes(app, is_ready)
     _add_rejects(app, ingest)
     for path, (_, summary) in routes.items():

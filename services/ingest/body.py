@@ -98,22 +98,33 @@ async def read_body(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
 
     Errors: Rejected when it has more than `bytes_max` bytes after unpacking, breaks off or takes too long; Crowded.
     """
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S) as patience:
+            with seat.coming(lambda: _expire(patience)):
+                return await _read_all(receive, bytes_max=bytes_max, seat=seat)
+    except TimeoutError as error:
+        seat.check()
+        raise BrokenOff(f"the body took more than {BODY_TIMEOUT_S:.0f} s") from error
+
+
+def _expire(patience: asyncio.Timeout) -> None:
+    if not patience.expired():
+        patience.reschedule(asyncio.get_running_loop().time())
+
+
+async def _read_all(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
     parts: list[bytes] = []
     size = 0
     unpacker = Unpacker()
     more = True
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while more:
-                chunk, more = await _next(receive)
-                for piece in unpacker.feed(chunk):
-                    size += len(piece)
-                    if size > bytes_max:
-                        raise Rejected(Code.BODY_TOO_LARGE, f"the body has more than {bytes_max} bytes")
-                    seat.take(len(piece))
-                    parts.append(piece)
-    except TimeoutError as error:
-        raise BrokenOff(f"the body took more than {BODY_TIMEOUT_S:.0f} s") from error
+    while more:
+        chunk, more = await _next(receive)
+        for piece in unpacker.feed(chunk):
+            size += len(piece)
+            if size > bytes_max:
+                raise Rejected(Code.BODY_TOO_LARGE, f"the body has more than {bytes_max} bytes")
+            seat.take(len(piece))
+            parts.append(piece)
     parts.append(unpacker.end())
     return b"".join(parts)
 

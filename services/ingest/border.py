@@ -31,7 +31,7 @@ class EventApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        answer = self._answers.get(scope["path"]) if scope["type"] == "http" else None
+        answer = self._answers.get(scope["path"].removesuffix("/")) if scope["type"] == "http" else None
         if answer is None or scope["method"] not in ("POST", "OPTIONS"):
             await super().__call__(scope, receive, send)
             return
@@ -44,7 +44,9 @@ class EventApp(FastAPI):
         else:
             body = _Body(receive)
             response = await answer(Request(scope, body.receive))
-            if not body.is_whole and not await body.is_used_up():
+            is_held_back = not body.has_begun and request.headers.get("expect", "").lower() == "100-continue"
+            is_closing = response.headers.get("connection") == "close"
+            if not (body.is_whole or is_closing) and (is_held_back or not await body.is_used_up()):
                 send = _with_headers(send, [(b"connection", b"close")])
         await response(scope, receive, send)
 
@@ -53,13 +55,15 @@ class EventApp(FastAPI):
 
 
 class _Body:
-    """Knows whether a request's body was read to its end."""
+    """Knows whether a request's body was read at all, which is what `100 Continue` waits for, and to its end."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self.has_begun = False
         self.is_whole = False
 
     async def receive(self) -> Message:
+        self.has_begun = True
         message = await self._receive()
         self.is_whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
         return message

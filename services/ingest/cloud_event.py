@@ -17,7 +17,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from services.ingest.admit import Admission, Intake, event_of, judged
-from services.ingest.envelope import BYTE_ORDER_MARK, cut_batch
+from services.ingest.cut import cut_batch
+from services.ingest.envelope import BYTE_ORDER_MARK
 from services.ingest.item import Item, misfit
 from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
 from services.ingest.members import Members

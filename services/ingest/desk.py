@@ -17,7 +17,7 @@ from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
 from services.ingest.envelope import read_batch, read_single
-from services.ingest.history import IMPORT_BYTES_HELD, Import, Resumption
+from services.ingest.history import IMPORT_BYTES_HELD, STOPPING, Import, Resumption
 from services.ingest.keys import WriteKey, basic_user, bearer_token
 from services.ingest.ledger import Ledger, import_id
 from services.ingest.limits import BATCH_BYTES_MAX, EVENT_BYTES_MAX, REJECTS_NOTED_MAX
@@ -128,7 +128,7 @@ async def take_batch(ingest: Ingest, caller: Caller) -> Response:
 
 
 def _judged_batch(ingest: Ingest, caller: Caller, early: WriteKey | None) -> Admission:
-    envelope = read_batch(caller.body)
+    envelope = read_batch(caller.body, lambda said: early or _key(ingest, caller, said))
     key = early or _key(ingest, caller, envelope.write_key)
     _charge(ingest, key, envelope.count)
     caller.seat.take(envelope.event_bytes)
@@ -189,7 +189,7 @@ async def take_import(ingest: Ingest, caller: Caller) -> Response:
     """History, streamed; with an Idempotency-Key it may be sent again, and what is there already is passed over."""
     key = _early_key(ingest, caller) or _key(ingest, caller, None)
     is_last = _is_last(caller.request.query_params.get("end"))
-    caller.seat.take(IMPORT_BYTES_HELD)
+    caller.seat.take_import(IMPORT_BYTES_HELD, source=key.source)
     idempotency_key = caller.request.headers.get("idempotency-key")
     if idempotency_key is None:
         return await _run_import(ingest, caller, key, is_last=is_last, resumption=None)
@@ -213,6 +213,10 @@ async def _run_import(
         return answers.rejection(error, beside=msgspec.to_builtins(work.progress))
     except Unavailable as error:
         return answers.unavailable(error, beside=msgspec.to_builtins(work.progress))
+    except asyncio.CancelledError:  # the drain is over, and no chunk has come since it began
+        response = answers.unavailable(Unavailable(STOPPING), beside=msgspec.to_builtins(work.progress))
+        response.headers["Connection"] = "close"
+        return response
     finally:
         for refusal in work.progress.rejected:
             ingest.note(caller, Rejected(refusal.code, f"line {refusal.line}: {refusal.message}", field=refusal.field))

@@ -5,11 +5,12 @@ Pure. An item that is no JSON does not sink its neighbours: the batch is then cu
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
+from services.ingest.cut import cut_batch, write_key_of
 from services.ingest.item import misfit
 from services.ingest.limits import BATCH_EVENTS_MAX, CONTEXT_BYTES_MAX
 from services.ingest.members import Members, checked, split
@@ -17,7 +18,8 @@ from services.ingest.moment import moment_ms
 from services.ingest.plain import Plain, PlainBatch, read_each, read_plain
 from services.ingest.refusal import Code, Rejected
 
-TOKENS_MAX = 200_000  # of a body that has to be cut by hand: 0.1 s of work, far more than an honest batch has
+Knock = Callable[[str | None], object]
+"""Asked with the write key that a body seems to name whether to go on; raises Rejected when not."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -84,10 +86,13 @@ def read_single(body: bytes) -> Envelope:
     return Envelope(body, single.write_key, texts=[body])
 
 
-def read_batch(body: bytes) -> Envelope:
-    """The envelope of a batch. Errors: Rejected when the envelope itself is bad; its items are not judged."""
+def read_batch(body: bytes, knock: Knock = lambda _: None) -> Envelope:
+    """The envelope of a batch. `knock` is asked before a body that is no JSON is cut by hand, which can take a second.
+
+    Errors: Rejected when the envelope itself is bad; its items are not judged.
+    """
     body = body.removeprefix(BYTE_ORDER_MARK)
-    batch, plain, texts = _opened(body)
+    batch, plain, texts = _opened(body, knock)
     context = checked(batch.context, "context")
     if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:
         raise Rejected(Code.INVALID_FIELD, f"context has more than {CONTEXT_BYTES_MAX} bytes", field="context")
@@ -110,18 +115,18 @@ def _sent_ms(sent_at: Members) -> tuple[int | None, Rejected | None]:
         return None, Rejected(error.code, f"sentAt is left out: {error.message}", field=error.field)
 
 
-def _opened(body: bytes) -> tuple[_Batch | PlainBatch, list[Plain | None], list[bytes] | None]:
+def _opened(body: bytes, knock: Knock) -> tuple[_Batch | PlainBatch, list[Plain | None], list[bytes] | None]:
     """The batch, its items as far as they are plain, and what they were before if they had to be taken apart."""
     together = read_plain(body)
     if together is not None:
         return together, together.batch, None
-    batch, texts = _cut(body)
+    batch, texts = _cut(body, knock)
     if len(texts) > BATCH_EVENTS_MAX:
         raise Rejected(Code.TOO_MANY_EVENTS, f"{len(texts)} events, more than {BATCH_EVENTS_MAX}", field="batch")
     return batch, read_each(texts), texts
 
 
-def _cut(body: bytes) -> tuple[_Batch, list[bytes]]:
+def _cut(body: bytes, knock: Knock) -> tuple[_Batch, list[bytes]]:
     """The batch with its items apart, each the bytes it was."""
     try:
         batch = _decode_batch(body)
@@ -129,6 +134,7 @@ def _cut(body: bytes) -> tuple[_Batch, list[bytes]]:
     except msgspec.ValidationError as error:
         raise misfit(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        knock(write_key_of(body))
         return _rescued(body, error)
 
 
@@ -144,42 +150,3 @@ def _rescued(body: bytes, error: Exception) -> tuple[_Batch, list[bytes]]:
         raise misfit(second) from second
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as second:
         raise Rejected(Code.NOT_JSON, f"the body is not JSON: {second}") from second
-
-
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
-_BATCH_KEY = re.compile(rb'"batch"\s*:\s*\Z')
-
-
-def cut_batch(body: bytes) -> tuple[bytes, list[bytes]] | None:
-    """The body with an empty batch, and the text between the commas of its batch; None when there is no such list.
-
-    Looks only at strings and brackets, so whatever else is wrong inside an item stays inside it.
-    """
-    depth = 0
-    opened: int | None = None
-    items: list[bytes] = []
-    start = 0
-    for count, token in enumerate(_TOKEN.finditer(body)):
-        if count > TOKENS_MAX:
-            return None
-        sign = token[0]
-        if sign in b"[{":
-            depth += 1
-            if depth == 2 and opened is None and _opens_batch(body, token.start()):
-                opened = start = token.end()
-        elif sign in b"]}":
-            if opened is not None and depth == 2:
-                last = body[start : token.start()]
-                items += [last] if items or last.strip() else []
-                return body[:opened] + body[token.start() :], items
-            depth -= 1
-        elif sign == b"," and opened is not None and depth == 2:
-            items.append(body[start : token.start()])
-            start = token.end()
-    return None
-
-
-def _opens_batch(body: bytes, place: int) -> bool:
-    """Whether the bracket at `place` is the value of the key `batch`."""
-    before = body[max(0, place - 64) : place]  # the key and some spaces
-    return body[place : place + 1] == b"[" and _BATCH_KEY.search(before) is not None

@@ -37,6 +37,8 @@ from shared.waiting import wait_for
 # Pending lines, the records made of them, and the pieces on the way.
 IMPORT_BYTES_HELD = 4 * IMPORT_APPEND_BYTES_MAX
 
+STOPPING = "the service is stopping; go on from the line after acknowledged_line"
+
 
 class LineRefusal(msgspec.Struct, frozen=True, omit_defaults=True):
     """One refused line, counted from 1."""
@@ -107,7 +109,7 @@ class Import:
         unpacker, lines = Unpacker(), Lines()
         async for chunk in chunks(receive):
             if stop.is_set():
-                raise Unavailable("the service is stopping; go on from the line after acknowledged_line")
+                raise Unavailable(STOPPING)
             for piece in unpacker.feed(chunk):
                 await self._take(lines.feed(piece), stop)
                 await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests

@@ -44,6 +44,8 @@ _NOT_CONTENT = ("sentAt", "writeKey", "receivedAt", "messageId")
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
 
+_MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
+
 
 def read_item(text: bytes) -> Item:
     """Decode an item. Errors: Rejected, naming the field whose type is wrong."""
@@ -65,6 +67,9 @@ def misfit(error: msgspec.ValidationError) -> Rejected:
     """The rejection that says what msgspec found wrong, and in which field."""
     match = _PLACE.match(str(error))
     assert match is not None
+    if missing := _MISSING.fullmatch(match["what"]):
+        field = ".".join(filter(None, (match["where"], missing["field"])))
+        return Rejected(Code.MISSING_FIELD, f"{missing['field']} is missing", field=field)
     return Rejected(Code.INVALID_FIELD, match["what"], field=match["where"] or None)
 
 

@@ -24,7 +24,7 @@ APPEND_GRACE_S = 0.5  # the log bounds its own wait; this much later we stop bel
 RETRY_AFTER_S = 2  # what a caller is told to wait when the log does not answer
 
 WAITING_BYTES_MAX = 64 * 1024 * 1024  # held at once by all requests: bodies and the records made of them
-WAITING_REQUESTS_MAX = 512  # at once, whatever their size
+WAITING_REQUESTS_MAX = 512  # for the log at once, whatever their size; and as many may be coming
 
 LEFTOVER_BYTES_MAX = 8 * 1024 * 1024  # read and dropped after a refusal, so that the caller gets to read it
 LEFTOVER_TIMEOUT_S = 5.0  # the same in time; then the connection is closed

@@ -33,8 +33,8 @@ async def serve(
 ) -> None:
     """Serve until `stop`, on an open log that stays the caller's to close.
 
-    Draining, in this order: `/readyz` turns 503, so that nobody sends more; imports stop at their next chunk and say
-    how far they got; nothing new is accepted and requests under way are answered, each after the log's
+    Draining, in this order: `/readyz` turns 503 for a while, so that nobody sends more; imports stop at their next
+    chunk and say how far they got; nothing new is accepted and requests under way are answered, each after the log's
     acknowledgement; then this returns, and only then may the log be closed.
 
     Errors: Refused when no write key is set, the address is taken or the topics differ; Unavailable.
@@ -64,4 +64,4 @@ async def serve(
     async with asyncio.TaskGroup() as tasks:
         if settings.write_keys_file is not None:
             tasks.create_task(doorman.watch(settings.write_keys_file, stop))
-        await serve_http(app, listener, stop)
+        await serve_http(app, listener, stop, listen_on_s=settings.drain_listen_s)

@@ -50,13 +50,18 @@ class IngestSettings(Settings):
     append_timeout_s: float = Field(
         APPEND_TIMEOUT_S, gt=0, le=60, description="Seconds that a request waits for the log before it answers 503."
     )
+    drain_listen_s: float = Field(
+        3.0, ge=0, le=15, description="Seconds after SIGTERM in which `/readyz` says 503 and requests are still taken."
+    )
     waiting_bytes: int = Field(
         WAITING_BYTES_MAX,
         ge=16 * 1024 * 1024,
-        description="Memory for requests under way; beyond it the answer is 503.",
+        description="Memory for requests under way, half of it at most for imports; beyond it the answer is 503.",
     )
     waiting_requests: int = Field(
-        WAITING_REQUESTS_MAX, ge=1, description="Requests under way at once; beyond it the answer is 503."
+        WAITING_REQUESTS_MAX,
+        ge=1,
+        description="Requests that wait for the log, and as many whose bodies still come; beyond it: 503.",
     )
 
     def require_keys(self) -> None:

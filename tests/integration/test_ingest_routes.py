@@ -214,6 +214,48 @@ async def test_rejects_are_for_the_operator_alone(log: MemoryLog) -> None:
         assert (await client.get("/rejects")).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("POST", "/v1/nothing/", 404, "not_found"),
+        ("GET", "/v1/batch", 405, "method_not_allowed"),
+        ("GET", "/rejects", 401, "unauthorized"),
+    ],
+)
+async def test_what_the_framework_refuses_has_the_shape_of_every_refusal(
+    log: MemoryLog, method: str, path: str, status: int, code: str
+) -> None:
+    async with make_client(log, admin_token="secret") as client:
+        response = await client.request(method, path)
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert {"success", "message", "type", "title", "status", "detail"} <= set(response.json())
+
+
+async def test_a_parameter_that_cannot_be_is_422_with_its_name(log: MemoryLog) -> None:
+    async with make_client(log, admin_token="secret") as client:
+        client.auth = None
+        response = await client.get("/rejects?limit=0", headers={"authorization": "Bearer secret"})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_field")
+    assert response.json()["field"] == "limit"
+
+
+@pytest.mark.parametrize("path", ["/v1/batch/", "/v1/b/", "/beacon/v1/batch/"])
+async def test_a_slash_at_the_end_changes_nothing(client: httpx.AsyncClient, log: MemoryLog, path: str) -> None:
+    response = await client.post(path, json={"batch": [track()]})
+
+    assert (response.status_code, len(log.entries)) == (200, 1)
+
+
+async def test_a_batch_without_its_list_lacks_a_field(client: httpx.AsyncClient) -> None:
+    answer = (await client.post("/v1/batch", json={})).json()
+
+    assert (answer["code"], answer["field"]) == ("missing_field", "batch")
+
+
 async def test_results_are_counted_by_source(log: MemoryLog) -> None:
     async with make_client(log) as client:
         await client.post(

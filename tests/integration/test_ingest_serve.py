@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+import shared.http
 from services.ingest.keys import parse_write_keys
 from services.ingest.main import serve
 from services.ingest.settings import IngestSettings
@@ -38,7 +39,7 @@ async def log(tmp_path: Path) -> AsyncIterator[EmbeddedLog]:
 async def serving(
     log: Log, *, keys: str = "shop:shop-key", **options: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, asyncio.Event]]:
-    settings = IngestSettings(write_keys=parse_write_keys(keys), partitions=3, **options)
+    settings = IngestSettings(write_keys=parse_write_keys(keys), partitions=3, **{"drain_listen_s": 0, **options})
     listener, stop = bind("127.0.0.1", 0), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(settings, stop, log=log, listener=listener))
@@ -90,6 +91,60 @@ async def test_a_request_under_way_is_answered_before_the_service_ends() -> None
         slow.may_answer.set()
 
     assert under_way.result().status_code == 200
+
+
+async def test_for_a_while_a_draining_service_says_that_it_is_not_ready_and_takes_what_comes() -> None:
+    async with serving(MemoryLog(), drain_listen_s=0.5) as (client, stop):
+        stop.set()
+        async with httpx.AsyncClient(base_url=client.base_url, auth=client.auth) as another:
+            ready = await another.get("/readyz")
+            taken = await another.post("/v1/track", json={"event": "e", "userId": "u"})
+
+    assert (ready.status_code, taken.status_code) == (503, 200)
+
+
+async def test_a_body_that_is_not_whole_at_the_drains_end_is_answered_503(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shared.http, "DRAIN_TIMEOUT_S", 0.2)
+    async with serving(MemoryLog()) as (client, stop):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(b"POST /v1/track?writeKey=shop-key HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        await client.get("/readyz")
+        stop.set()
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"application/problem+json" in answer
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_a_silent_import_hears_at_the_drains_end_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.http, "DRAIN_TIMEOUT_S", 0.2)
+    async with serving(MemoryLog()) as (client, stop):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(b"POST /v1/import?writeKey=shop-key HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n\n\n")
+        await client.get("/readyz")
+        stop.set()
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"acknowledged_line":0' in answer
+
+
+async def test_a_fault_of_ours_is_500_in_the_shape_of_every_refusal() -> None:
+    log = MemoryLog()
+    log.failure = RuntimeError("a fault")
+
+    async with serving(log) as (client, _):
+        response = await client.post("/v1/track", json={"event": "e", "userId": "u"})
+
+    assert (response.status_code, response.json()["code"]) == (500, "internal_server_error")
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 async def test_operators_see_that_it_is_ready(log: EmbeddedLog) -> None:

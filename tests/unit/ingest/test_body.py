@@ -1,9 +1,8 @@
-"""Bodies in pieces: gzip by its magic, bounded steps, lines, batches cut by hand."""
+"""Bodies in pieces: gzip by its magic, bounded steps, lines."""
 
 from __future__ import annotations
 
 import gzip
-import json
 import os
 
 import pytest
@@ -11,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.body import GZIP_MEMBERS_MAX, BrokenOff, Unpacker
-from services.ingest.envelope import cut_batch
 from services.ingest.limits import CHUNK_BYTES_MAX, EVENT_BYTES_MAX
 from services.ingest.lines import Lines
-from services.ingest.room import Crowded, Room
 
 
 def unpacked(*chunks: bytes) -> bytes:
@@ -69,36 +66,3 @@ def test_a_line_of_exactly_an_events_size_is_taken_and_a_longer_one_is_not() -> 
     most = b"x" * EVENT_BYTES_MAX
 
     assert list(Lines().feed(most + b"\r\n" + most + b"xx\n" + b"y\n")) == [most, None, b"y"]
-
-
-def test_a_batch_cut_by_hand_gives_the_text_of_its_items() -> None:
-    items = [{"a": [1, {"batch": [2]}], "b": '],"batch":[{\\"'}, [], "x", None, {"c": {}}]
-    body = json.dumps({"context": {"batch": [9]}, "batch": items, "sentAt": None}).encode()
-
-    parts = cut_batch(body)
-
-    assert parts is not None
-    assert [json.loads(part) for part in parts[1]] == items
-    assert json.loads(parts[0]) == {"context": {"batch": [9]}, "batch": [], "sentAt": None}
-
-
-@pytest.mark.parametrize("body", [b"", b"{}", b"[1,2]", b'{"batch":[1,2', b'{"batch":5}', b'{"x":"batch"}', b"]]]"])
-def test_what_has_no_batch_is_not_cut(body: bytes) -> None:
-    assert cut_batch(body) is None
-
-
-def test_an_empty_batch_has_no_items() -> None:
-    assert cut_batch(b'{"batch" : [ ]}') == (b'{"batch" : []}', [])
-
-
-def test_room_is_given_back_whatever_happens() -> None:
-    room = Room(bytes_max=100, requests_max=1)
-
-    for _ in range(3):
-        with room.seat() as seat:
-            seat.take(60)
-            with pytest.raises(Crowded):
-                seat.take(60)
-
-    with room.seat() as seat:
-        seat.take(100)
