@@ -50,7 +50,10 @@ def up() -> None:
     from services.notifier.settings import NotifierSettings
     from services.stager.settings import StagerSettings
 
-    _run(read_settings(IngestSettings), read_settings(StagerSettings), read_settings(NotifierSettings))
+    ingest = read_settings(IngestSettings)
+    if "drain_listen_s" not in ingest.model_fields_set:
+        ingest = ingest.model_copy(update={"drain_listen_s": 0.0})  # nobody probes it, and Ctrl-C need not wait
+    _run(ingest, read_settings(StagerSettings), read_settings(NotifierSettings))
 
 
 @app.command()
