@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -45,17 +44,6 @@ _HINTS = (
     ("could not find expected ':'", "a `:` is missing after this key"),
     ("expected <block end>", "this line is not indented like the lines before it"),
 )
-
-
-def read_file(path: Path) -> tuple[list[Node], list[Fault]]:
-    """The documents of a YAML file. What cannot be read or is not UTF-8 is a fault of its first line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        return [], [Fault(str(path), 1, 1, f"the file cannot be read: {error.strerror}")]
-    except UnicodeDecodeError as error:
-        return [], [Fault(str(path), 1, 1, f"the file is not UTF-8 text: byte {error.start} is wrong")]
-    return read_text(text, file=str(path))
 
 
 def read_text(text: str, *, file: str) -> tuple[list[Node], list[Fault]]:

@@ -5,7 +5,7 @@ A file may hold lifecycles and segments too; those documents are left to whoever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +25,9 @@ from services.notifier.rule_fields import read_cap, read_condition, read_dates, 
 from services.notifier.step import Step
 from services.notifier.step_fields import read_step, unknown_metrics
 from services.notifier.trigger_fields import check_trigger, read_trigger
-from shared import document_reader
 from shared.document import Fault, Faults, Listing, Mapping, Node
+from shared.document_files import files_of, read_file
+from shared.document_reader import read_text as read_yaml
 
 STEPS_MAX = 20  # each answers every transition of the campaign
 PRIORITY_MAX = 9
@@ -62,26 +63,19 @@ class Rules:
 
 def load_text(text: str, rules: Rules, *, file: str) -> Loaded:
     """The campaigns of a YAML text; `file` is what the faults call it."""
-    documents, faults = document_reader.read_text(text, file=file)
+    documents, faults = read_yaml(text, file=file)
     return _load(documents, faults, rules)
 
 
-def load_paths(paths: Iterable[Path], rules: Rules) -> Loaded:
+def load_paths(paths: Sequence[Path], rules: Rules) -> Loaded:
     """The campaigns of files and of folders' `*.yaml` and `*.yml`, not deeper. A path that is not there is a fault."""
     documents: list[Node] = []
     faults: list[Fault] = []
-    for path in paths:
-        for file in _files(path):
-            found, wrong = document_reader.read_file(file)
-            documents += found
-            faults += wrong
+    for file in files_of(paths):
+        found, wrong = read_file(file)
+        documents += found
+        faults += wrong
     return _load(documents, faults, rules)
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
-    return [path]
 
 
 def _load(documents: Iterable[Node], syntax: Iterable[Fault], rules: Rules) -> Loaded:

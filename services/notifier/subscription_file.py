@@ -5,7 +5,7 @@ They may stand beside campaigns and lifecycles in one file; documents of other k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from services.notifier.step import Step
 from services.notifier.step_fields import read_step
 from services.notifier.subscription import Subscription
 from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar, nearest
-from shared.document_reader import read_file
+from shared.document_files import files_of, read_file
 from shared.document_reader import read_text as read_yaml
 
 STEPS_MAX = 5  # each answers every transition: a tool needs one, a change of tools two
@@ -43,9 +43,9 @@ def load_text(text: str, *, file: str) -> LoadedSubscriptions:
     return _load([read_yaml(text, file=file)])
 
 
-def load_paths(paths: Iterable[Path]) -> LoadedSubscriptions:
+def load_paths(paths: Sequence[Path]) -> LoadedSubscriptions:
     """The subscriptions of files and of folders' `*.yaml` and `*.yml`, not deeper."""
-    return _load(read_file(file) for path in paths for file in _files(path))
+    return _load(read_file(file) for file in files_of(paths))
 
 
 def check_lifecycles(loaded: LoadedSubscriptions, lifecycles: Collection[str]) -> list[Fault]:
@@ -58,12 +58,6 @@ def check_lifecycles(loaded: LoadedSubscriptions, lifecycles: Collection[str]) -
                 message = f"there is no lifecycle or segment `{item.value}`"
                 faults.add(item, message, suggestion=nearest(item.value, lifecycles))
     return faults.in_order()
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
-    return [path]
 
 
 def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> LoadedSubscriptions:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.stager.commands.simulate import BadLines, opened
-from services.stager.language.file import files_of
 from services.stager.language.unseen import unseen_names
 from services.stager.simulate.simulation import read_lines
 from shared.document import Fault
-from shared.document_reader import read_file
+from shared.document_files import files_of, read_file
 
 
 def unseen_in_sample(files: list[Path], sample: Path) -> list[Fault]:

@@ -12,9 +12,8 @@ from pathlib import Path
 from services.stager.language.definition import Lifecycle
 from services.stager.language.lifecycle import read_lifecycle, warn_of_unused
 from shared.document import Fault, Faults, Mapping, Node, nearest
-from shared.document_reader import read_file, read_text
-
-SUFFIXES = (".yaml", ".yml")
+from shared.document_files import files_of, read_file
+from shared.document_reader import read_text
 
 _KINDS = ("lifecycle", "segment", "campaign", "subscription")
 _OTHERS = (["campaign"], ["subscription"])  # the notifier's to read
@@ -49,22 +48,6 @@ def load_paths(paths: Sequence[Path]) -> Loaded:
 def check_paths(paths: Sequence[Path]) -> tuple[Fault, ...]:
     """What is wrong with these files and folders as lifecycles; campaigns in them are passed over."""
     return load_paths(paths).faults
-
-
-def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files that paths mean, in order: a folder stands for its `*.yaml` and `*.yml`, sorted, not deeper."""
-    files: dict[Path, Path] = {}
-    for path in paths:
-        for file in _inside(path) if path.is_dir() else [path]:
-            files.setdefault(file.resolve(), file)
-    return list(files.values())
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    except OSError:
-        return [folder]  # reading it as a file says what is wrong
 
 
 def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> Loaded:
