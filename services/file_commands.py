@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from services.notifier.campaign_file import Rules
+    from services.stager.language.definition import Lifecycle
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
@@ -32,20 +33,21 @@ def check(
     ] = None,
 ) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
-    from services.notifier.campaign_file import load_paths as load_campaigns
-    from services.notifier.subscription_file import check_lifecycles
-    from services.notifier.subscription_file import load_paths as load_subscriptions
-    from services.stager.language.file import load_paths as load_lifecycles
+    from services.notifier import campaign_file, subscription_file
+    from services.stager.language import file as lifecycle_file
+    from shared.document_files import files_of, read_file
 
-    lifecycles, campaigns = load_lifecycles(files), load_campaigns(files, campaign_rules(files))
-    subscriptions = load_subscriptions(files)
+    read = [read_file(file) for file in files_of(files)]
+    lifecycles = lifecycle_file.load_documents(read)
+    campaigns = campaign_file.load_documents(read, _rules(lifecycles.lifecycles))
+    subscriptions = subscription_file.load_documents(read)
     faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
-        faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
+        faults |= set(subscription_file.check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
     if events is not None:
         from services.stager.commands.sample import unseen_in_sample
 
-        faults |= set(unseen_in_sample(files, events))
+        faults |= set(unseen_in_sample((document for documents, _ in read for document in documents), events))
     for fault in sorted(faults):
         typer.echo(fault.render(), err=True)
     if any(fault.severity == "error" for fault in faults):
@@ -63,13 +65,17 @@ def check(
 
 def campaign_rules(lifecycles: Sequence[Path]) -> Rules:
     """How campaigns are read: conditions in the stager's language, and held against these lifecycles, if any."""
+    from services.stager.language.file import load_paths
+
+    return _rules(load_paths(lifecycles).lifecycles if lifecycles else ())
+
+
+def _rules(lifecycles: Sequence[Lifecycle]) -> Rules:
     from services.notifier.campaign_file import Rules
     from services.notifier.condition import Surroundings
     from services.stager.condition import compile_condition, offer_of
-    from services.stager.language.file import load_paths
 
-    known = load_paths(lifecycles).lifecycles if lifecycles else ()
-    offers = {part.name: offer_of(part) for part in known}
+    offers = {part.name: offer_of(part) for part in lifecycles}
     return Rules(compile_condition, {name: Surroundings(*offer) for name, offer in offers.items()} or None)
 
 

@@ -52,9 +52,10 @@ class Fault:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that somebody who typed `word` most likely meant, or None when none is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
+    """The known word that somebody who typed `word` most likely meant, in whatever case, or None when none is near."""
+    plain = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

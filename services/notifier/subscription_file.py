@@ -16,6 +16,7 @@ from services.notifier.step_fields import read_step
 from services.notifier.subscription import Subscription
 from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar, nearest
 from shared.document_files import files_of, read_file
+from shared.document_kind import kind_of
 from shared.document_reader import read_text as read_yaml
 
 STEPS_MAX = 5  # each answers every transition: a tool needs one, a change of tools two
@@ -40,12 +41,12 @@ class LoadedSubscriptions:
 
 def load_text(text: str, *, file: str) -> LoadedSubscriptions:
     """The subscriptions of a YAML text; `file` is what the faults call it."""
-    return _load([read_yaml(text, file=file)])
+    return load_documents([read_yaml(text, file=file)])
 
 
 def load_paths(paths: Sequence[Path]) -> LoadedSubscriptions:
     """The subscriptions of files and of folders' `*.yaml` and `*.yml`, not deeper."""
-    return _load(read_file(file) for file in files_of(paths))
+    return load_documents(read_file(file) for file in files_of(paths))
 
 
 def check_lifecycles(loaded: LoadedSubscriptions, lifecycles: Collection[str]) -> list[Fault]:
@@ -60,14 +61,15 @@ def check_lifecycles(loaded: LoadedSubscriptions, lifecycles: Collection[str]) -
     return faults.in_order()
 
 
-def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> LoadedSubscriptions:
+def load_documents(files: Iterable[tuple[list[Node], list[Fault]]]) -> LoadedSubscriptions:
+    """The subscriptions of the documents of files, each file's with what is wrong with it as YAML."""
     faults = Faults()
     found: dict[str, Subscription] = {}
     places: dict[str, Mapping] = {}
     for documents, syntax in files:
         faults.include(*syntax)
         for node in documents:
-            if not isinstance(node, Mapping) or node.get("subscription") is None:
+            if not isinstance(node, Mapping) or kind_of(node) != "subscription":
                 continue
             own = Faults()
             subscription = _read_document(node, own, taken=found)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from services.stager.commands.simulate import BadLines, opened
 from services.stager.language.unseen import unseen_names
 from services.stager.simulate.simulation import read_lines
-from shared.document import Fault
-from shared.document_files import files_of, read_file
+from shared.document import Fault, Node
 
 
-def unseen_in_sample(files: list[Path], sample: Path) -> list[Fault]:
+def unseen_in_sample(documents: Iterable[Node], sample: Path) -> list[Fault]:
     """A warning for each event name that the sample does not have; lines that cannot be used are told on stderr.
 
     Errors: Refused when the sample cannot be read.
     """
     with opened(str(sample)) as lines:
         seen = {line.event.name for line in read_lines(lines, BadLines(str(sample)))}
-    documents = (document for path in files_of(files) for document in read_file(path)[0])
     return unseen_names(documents, seen)

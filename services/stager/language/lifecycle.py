@@ -23,9 +23,9 @@ SEGMENT_KEYS = (
 OUT, IN = "out", "in"
 
 
-def read_lifecycle(document: Mapping, faults: Faults) -> Lifecycle:
-    """The lifecycle of a document that begins with `lifecycle` or `segment`. It is right when no error is reported."""
-    is_segment = document.get("segment") is not None
+def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle:
+    """The lifecycle of a document of the kind `lifecycle` or `segment`. It is right when no error is reported."""
+    is_segment = kind == "segment"
     what, known = ("segment", SEGMENT_KEYS) if is_segment else ("lifecycle", LIFECYCLE_KEYS)
     fields = Fields(document, faults, what=f"a {what}", known=known)
     zone = _zone(fields)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 
 from services.stager.language.fields import items_of
-from services.stager.language.file import is_story
 from services.stager.language.metric import event_nodes
 from shared.document import Fault, Faults, Mapping, Node, Scalar, nearest
+from shared.document_kind import is_story
 
 
 def unseen_names(documents: Iterable[Node], seen: Set[str]) -> list[Fault]:

@@ -174,6 +174,11 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: x\nmetrics: {a-b: {count: A}}\nstages: [{stage: a}]": (2, 11, "a-b", "a metric's name", "a_b"),
     "lifecycle: x\nstages: [{stage: a}]\nlifecycle: y": (3, 1, "lifecycle", "twice", None),
     "lifecyle: x\nstages: [{stage: a}]": (1, 1, "lifecyle", "no key", "lifecycle"),
+    "lifecyle: x\nmetrics: {m: {count: A}}\nstages: [{stage: a}]": (1, 1, "lifecyle", "no key", "lifecycle"),
+    "Lifecycle: x\nstages: [{stage: a}]": (1, 1, "Lifecycle", "no key", "lifecycle"),
+    "segmant: x\nwhen: true": (1, 1, "segmant", "no key", "segment"),
+    "stages: [{stage: a}]": (1, 1, "stages: [{stage: a}]", "begins with", None),
+    "stroy: x": (1, 1, "stroy", "no key", "story"),
     "a: 1": (1, 1, "a: 1", "begins with", None),
     "word": (1, 1, "word", "begins with", None),
     "lifecycle: x\nsegment: y": (2, 1, "segment", "one thing", None),
@@ -195,6 +200,10 @@ def test_a_wrong_file_says_where_and_why(written: str) -> None:
     assert place(fault)[:2] == (line, column)
     assert (fault.text, fault.suggestion) == (text, suggestion) or not text
     assert part in fault.message
+
+
+def test_a_document_whose_first_key_is_misspelt_is_read_all_the_same() -> None:
+    assert [fault.text for fault in faults_of("segmant: x\nwhen: k")] == ["segmant", "k"]
 
 
 def test_brackets_that_yaml_has_claimed_inside_braces_are_explained() -> None:
