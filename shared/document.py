@@ -16,6 +16,8 @@ from shared.document_places import source_span
 
 Severity: TypeAlias = Literal["error", "warning"]
 
+HOLE = "~~~"  # stands where a value could not be read: no name, duration, expression or anything else that we know
+
 LINE_SHOWN_MAX = 400  # a longer line is cut where it is shown: nobody reads on, and a file may be one line
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -60,22 +62,27 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """The text of one file, and where its lines begin."""
+    """The text of one file, where its lines begin, and the rows (from 0) whose values could not be read."""
 
     file: str
     text: str
     line_starts: tuple[int, ...]
+    holes: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, text: str, *, file: str) -> Source:
         """The source of a text; lines end as they do in YAML: CR LF, LF or CR."""
         return cls(file, text, (0, *(match.end() for match in _LINE_END.finditer(text))))
 
+    def row_of(self, index: int) -> int:
+        """The row, counted from 0, of a character."""
+        return bisect_right(self.line_starts, index) - 1
+
     def fault(
         self, index: int, message: str, *, text: str = "", suggestion: str | None = None, severity: Severity = "error"
     ) -> Fault:
         """The fault that begins at the character `index` of the text."""
-        row = bisect_right(self.line_starts, index) - 1
+        row = self.row_of(index)
         start = self.line_starts[row]
         line = _LINE_END.split(self.text[start : start + LINE_SHOWN_MAX], maxsplit=1)[0]
         shown = text[: max(1, len(line) - (index - start))]
@@ -86,7 +93,7 @@ class Source:
 class Scalar:
     """A text of the file. `start` and `end` are indexes into the source; `in_flow`: inside `{...}` or `[...]`.
 
-    `style` is YAML's: empty for a plain scalar, else one of `' " | >`.
+    `style` is YAML's: empty for a plain scalar, else one of `' " | >`. `is_text`: a tag says that it is one.
     """
 
     source: Source
@@ -95,11 +102,12 @@ class Scalar:
     value: str
     style: str
     in_flow: bool
+    is_text: bool = False
 
     @property
     def meaning(self) -> str | int | float | bool | None:
         """What YAML 1.2's core schema takes it for: only plain scalars can be anything but text."""
-        return self.value if self.style else _plain_meaning(self.value)
+        return self.value if self.style or self.is_text else _plain_meaning(self.value)
 
     def span_of(self, offset: int, length: int = 1) -> tuple[int, int]:
         """Where in the source these characters of the value begin and end."""
@@ -136,10 +144,19 @@ Node: TypeAlias = Scalar | Listing | Mapping
 
 
 class Faults:
-    """Collects what is wrong, so that a reader can go on after each fault."""
+    """Collects what is wrong, so that a reader can go on after each fault.
+
+    What would be said of a value that could not be read is left unsaid: it has been reported as what it is.
+    """
 
     def __init__(self) -> None:
         self._found: list[Fault] = []
+        self._has_holes = False
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything is wrong, beyond mere warnings."""
+        return self._has_holes or any(fault.severity == "error" for fault in self._found)
 
     def add(
         self,
@@ -152,6 +169,9 @@ class Faults:
         severity: Severity = "error",
     ) -> None:
         """Report a node; `offset` (into a scalar's value) and `text` narrow the place down."""
+        if node.source.holes and node.source.row_of(node.start) in node.source.holes:
+            self._has_holes = True
+            return
         index, shown = node.start, text
         if offset is not None and isinstance(node, Scalar):
             index, end = node.span_of(offset, len(text or ""))

@@ -96,7 +96,7 @@ def _read_document(node: Node, faults: Faults, rules: Rules, *, taken: Iterable[
     if campaign is not None and campaign.name in taken:
         found.add(node.get("campaign") or node, f"there is a campaign `{campaign.name}` already")
     faults.include(*found.in_order())
-    return None if any(fault.severity == "error" for fault in found.in_order()) else campaign
+    return None if found.has_errors else campaign
 
 
 def _read_campaign(node: Mapping, faults: Faults, rules: Rules) -> Campaign | None:

@@ -74,7 +74,7 @@ def load_documents(files: Iterable[tuple[list[Node], list[Fault]]]) -> LoadedSub
             own = Faults()
             subscription = _read_document(node, own, taken=found)
             faults.include(*own.in_order())
-            if subscription is not None and all(fault.severity != "error" for fault in own.in_order()):
+            if subscription is not None and not own.has_errors:
                 found[subscription.name], places[subscription.name] = subscription, node
     return LoadedSubscriptions(tuple(found.values()), tuple(faults.in_order()), places)
 

@@ -12,7 +12,7 @@ from services.stager.language.grammar import Problem
 from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time
 from services.stager.language.scope import Scope
 from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
-from shared.document_reader import FLOW_HINT
+from shared.document_syntax import FLOW_HINT
 
 WHOLE_MAX = 10_000  # of periods, calendar periods back, lingers: far beyond use, and harmless to write out
 

@@ -74,11 +74,10 @@ def _read(document: Node, faults: Faults, places: dict[str, str]) -> Lifecycle |
     own = Faults()
     lifecycle = read_lifecycle(document, own, kind=kind)
     _check_unique(document, kind, own, places)
-    has_errors = any(fault.severity == "error" for fault in own.in_order())
-    if not has_errors:
+    if not own.has_errors:
         warn_of_unused(document, lifecycle, own)
     faults.include(*own.in_order())
-    return None if has_errors else lifecycle
+    return None if own.has_errors else lifecycle
 
 
 def _check_unique(document: Mapping, kind: str, faults: Faults, places: dict[str, str]) -> None:

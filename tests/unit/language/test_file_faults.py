@@ -187,7 +187,13 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "segment: x\nwhen: in_stage() > 1d": (2, 1, "when", "needs an `until`", None),
     "lifecycle: x\nstages: [{stage: a}]\n---\nsegment: x\nwhen: true": (4, 10, "x", "taken already", None),
     "lifecycle: x\nforward_only: true\nstages: [{stage: a, from: b}, {stage: b}]": (3, 21, "from", "can ever", None),
-    'lifecycle: x\nmetrics: {m: {count: A, where: contains(t, "b")}}': (2, 47, "", "commas and brackets", None),
+    'lifecycle: x\nmetrics: {m: {count: A, where: contains(t, "b")}}\nstages: [{stage: a}]': (
+        2,
+        47,
+        "",
+        "commas and brackets",
+        None,
+    ),
 }
 
 
@@ -216,7 +222,41 @@ def test_brackets_that_yaml_has_claimed_inside_braces_are_explained() -> None:
 def test_all_faults_of_a_file_are_reported_at_once_in_order_of_place() -> None:
     text = "lifecycle: X\nmetrics: {n: {count: 1}}\nstages: [{stage: a, when: k}]\n---\nsegment: y\n---\nb: [\n"
 
-    assert [fault.line for fault in faults_of(text)] == [1, 2, 3, 5, 8]
+    assert [fault.line for fault in faults_of(text)] == [1, 2, 3, 5, 7]
+
+
+def test_one_fault_of_yaml_hides_no_other_fault() -> None:
+    text = """lifecycle: Shop
+metrics:
+  m: {cout: X}
+  k: {count: X, where: contains(tags, "b")}
+  j: {count: X, where: contains(tags, "c")}
+stages:
+  - stage: a
+  - stage: b
+    when: k > 1 and "b" == traits.x
+  - stage: c
+    when: "c" == traits.x and kk > 1
+    until: j > 1
+---
+segment: VIP
+when: truee
+"""
+
+    assert [(fault.line, fault.column) for fault in faults_of(text)] == [
+        (1, 12), (3, 7), (4, 42), (5, 42), (11, 15), (14, 10), (15, 7)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('lifecycle: Shop\ndescription: "x\nstages:\n  - stage: A\n', [1, 2, 4]),
+        ("lifecycle: Shop\nstages:\n\t- stage: A\n", [1, 3, 3]),
+    ],
+)
+def test_what_only_follows_from_a_fault_of_yaml_is_not_reported(text: str, lines: list[int]) -> None:
+    assert [fault.line for fault in faults_of(text)] == lines
 
 
 def test_a_comma_in_a_text_inside_braces_is_explained_too() -> None:
