@@ -18,6 +18,10 @@ Severity: TypeAlias = Literal["error", "warning"]
 
 HOLE = "~~~"  # stands where a value could not be read: no name, duration, expression or anything else that we know
 
+NEAR = 0.6  # how alike two words are of which one may be meant: a slip of a letter or two in a short one
+COMPARED_MAX = 10  # words that are compared letter by letter, of those that share the most letters
+HINTS_MAX = 100
+
 LINE_SHOWN_MAX = 400  # a longer line is cut where it is shown: nobody reads on, and a file may be one line
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -56,8 +60,30 @@ class Fault:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that somebody who typed `word` most likely meant, in whatever case, or None when none is near."""
     plain = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), plain, n=1, cutoff=0.6)
-    return plain[close[0]] if close else None
+    matcher = difflib.SequenceMatcher(b=word.lower())
+    alike = []
+    for name in plain:
+        matcher.set_seq1(name)
+        if matcher.real_quick_ratio() >= NEAR and (ratio := matcher.quick_ratio()) >= NEAR:
+            alike.append((ratio, name))
+    ranked = []
+    for _, name in sorted(alike, reverse=True)[:COMPARED_MAX]:
+        matcher.set_seq1(name)
+        ranked.append((matcher.ratio(), name))
+    best, name = max(ranked, default=(0.0, ""))
+    return plain[name] if best >= NEAR else None
+
+
+class Hints:
+    """Finds near words for the first who ask: nobody reads more suggestions of one document, and looking takes time."""
+
+    def __init__(self) -> None:
+        self._left = HINTS_MAX
+
+    def nearest(self, word: str, known: Iterable[str]) -> str | None:
+        """As the function says; None when enough has been suggested."""
+        self._left -= 1
+        return nearest(word, known) if self._left >= 0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,12 +154,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mapping:
-    """A YAML mapping in file order; keys are scalars and differ (what did not has been reported and left out)."""
+    """A YAML mapping in file order; keys are scalars and differ (what did not has been reported and left out).
+
+    `repeated` holds the keys of which more than one was there.
+    """
 
     source: Source
     start: int
     end: int
     entries: tuple[tuple[Scalar, Node], ...]
+    repeated: frozenset[str] = frozenset()
 
     def get(self, key: str) -> Node | None:
         """The value of a key, or None when it is not there."""

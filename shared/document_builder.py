@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ruamel.yaml.events import (
@@ -93,18 +93,20 @@ class Builder:
         if isinstance(event, SequenceEndEvent):
             self._put(Listing(self._source, start, end, tuple(nodes)), begun.anchor)
         else:
-            self._put(Mapping(self._source, start, end, tuple(self._entries(nodes))), begun.anchor)
+            self._put(self._mapping(start, end, nodes), begun.anchor)
 
-    def _entries(self, nodes: list[Node]) -> Iterator[tuple[Scalar, Node]]:
-        seen: set[str] = set()
+    def _mapping(self, start: int, end: int, nodes: list[Node]) -> Mapping:
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        repeated = set()
         for key, value in zip(nodes[::2], nodes[1::2], strict=True):
             if not isinstance(key, Scalar):
                 self.faults.add(key, "a key is a single word")
-            elif key.value in seen:
+            elif key.value in entries:
+                repeated.add(key.value)
                 self.faults.add(key, f"`{key.value}` stands here twice")
             else:
-                seen.add(key.value)
-                yield key, value
+                entries[key.value] = (key, value)
+        return Mapping(self._source, start, end, tuple(entries.values()), frozenset(repeated))
 
     def _put(self, node: Node, anchor: str | None = None) -> None:
         self.last = node

@@ -109,7 +109,9 @@ class _Place:
         start = self._builder.flow_start or self._context
         opened = self._context if "flow node" not in said else start
         if self._is_outside(opened, start):
-            message = f"this `{self._draft.text[opened.index]}` is never closed"
+            is_cut = _COMMENT.search(self._draft.line(self._draft.row_of(opened.index)))
+            why = " (` #` begins a comment: put the text in quotes)" if is_cut else ""
+            message = f"this `{self._draft.text[opened.index]}` is never closed{why}"
             return self._stumble(opened.index, message, row=self._draft.row_of(start.index))
         missing = _MISSING_COMMA.search(self._before) if said.endswith("got ':'") else None
         if missing:
@@ -123,7 +125,7 @@ class _Place:
     def _is_outside(self, opened: Any, start: Any) -> bool:
         """Whether the parser has run on into rows that do not belong to the bracket."""
         row = self._draft.row_of(start.index)
-        closed_by_other = self._found in ("}", "]")
+        closed_by_other = self._found in ("}", "]") and self._before.count('"') % 2 == 0
         if closed_by_other or self._row == self._draft.row_of(opened.index):
             return closed_by_other and self._row == row
         indent, own = self._draft.indent_of(row), self._draft.indent_of(self._row)

@@ -138,6 +138,8 @@ def test_nothing_is_said_of_a_value_that_could_not_be_read_but_that_something_is
         ('a: "x\nb: "y"\n', 1, 4, "closed only in line 2"),
         ("a: {b: x\nc: {d: y}\n", 1, 4, "`{` is never closed"),
         ("a: [b, {c: d]\n", 1, 8, "`{` is never closed"),
+        ("a: {b: x #y}\n", 1, 4, "begins a comment"),
+        ('a: {b: x == "y]"}\n', 1, 15, "YAML itself claims"),
         ("a: {b: x}}\n", 1, 10, "closes nothing"),
         ("a: {b: x within: 7d}\n", 1, 16, "a comma is missing before `within`"),
         ("a: {b: c: d}\n", 1, 9, "must stand in quotes"),
