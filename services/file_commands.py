@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
+FAULTS_SHOWN_MAX = 1_000  # who has more begins with these
+
 lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
 
 
@@ -35,21 +37,24 @@ def check(
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
     from services.notifier import campaign_file, subscription_file
     from services.stager.language import file as lifecycle_file
-    from shared.document_files import files_of, read_file
+    from shared.document import in_order
+    from shared.document_files import read_paths
 
-    read = [read_file(file) for file in files_of(files)]
+    read, warnings = read_paths(files)
     lifecycles = lifecycle_file.load_documents(read)
     campaigns = campaign_file.load_documents(read, _rules(lifecycles.lifecycles))
     subscriptions = subscription_file.load_documents(read)
-    faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
+    faults = {*warnings, *lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
         faults |= set(subscription_file.check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
     if events is not None:
         from services.stager.commands.sample import unseen_in_sample
 
         faults |= set(unseen_in_sample((document for documents, _ in read for document in documents), events))
-    for fault in sorted(faults):
+    for fault in in_order(faults)[:FAULTS_SHOWN_MAX]:
         typer.echo(fault.render(), err=True)
+    if len(faults) > FAULTS_SHOWN_MAX:
+        typer.echo(f"and {len(faults) - FAULTS_SHOWN_MAX:,} more", err=True)
     if any(fault.severity == "error" for fault in faults):
         raise typer.Exit(1)
     segments = sum(part.segment for part in lifecycles.lifecycles)

@@ -57,6 +57,11 @@ class Fault:
         return f"{head}\n  | {self.source_line}\n  | {pointer}"
 
 
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Each of these once, in order of file and place."""
+    return sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that somebody who typed `word` most likely meant, in whatever case, or None when none is near."""
     plain = {name.lower(): name for name in known}
@@ -217,7 +222,7 @@ class Faults:
 
     def in_order(self) -> list[Fault]:
         """Every fault once, in order of file and place."""
-        return sorted(set(self._found), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
+        return in_order(self._found)
 
 
 def _plain_meaning(value: str) -> str | int | float | bool | None:

@@ -30,6 +30,19 @@ def _inside(folder: Path) -> list[Path]:
         return [folder]  # reading it as a file says what is wrong
 
 
+def read_paths(paths: Sequence[Path]) -> tuple[list[tuple[list[Node], list[Fault]]], list[Fault]]:
+    """What `read_file` says of each file that these paths mean, and a warning for each path with nothing in it."""
+    read = {file: read_file(file) for file in files_of(paths)}
+    empty = [path for path in paths if path.is_dir() and not files_of([path])]
+    warnings = [_warning(folder, "there is no `*.yaml` and no `*.yml` in this folder") for folder in empty]
+    warnings += [_warning(file, "there is nothing in this file") for file, found in read.items() if found == ([], [])]
+    return list(read.values()), warnings
+
+
+def _warning(path: Path, message: str) -> Fault:
+    return Fault(str(path), 1, 1, message, severity="warning")
+
+
 def read_file(path: Path) -> tuple[list[Node], list[Fault]]:
     """The documents of a YAML file, and what is wrong with it as YAML, or why it cannot be read."""
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from shared.document import Fault, Node, Source
+from shared.document import Fault, Node, Source, in_order
 from shared.document_builder import DEPTH_MAX, HALF, Builder, TooDeep
 from shared.document_draft import Draft, drafts_of
 from shared.document_scanner import TabScanner
@@ -40,7 +40,7 @@ def read_text(text: str, *, file: str) -> tuple[list[Node], list[Fault]]:
         document, wrong = _read(draft)
         documents += [document] if document is not None else []
         faults += wrong
-    return documents, sorted(set(faults))
+    return documents, in_order(faults)
 
 
 def _read(draft: Draft) -> tuple[Node | None, list[Fault]]:

@@ -12,10 +12,14 @@ from shared.document import Fault, Node
 
 
 def unseen_in_sample(documents: Iterable[Node], sample: Path) -> list[Fault]:
-    """A warning for each event name that the sample does not have; lines that cannot be used are told on stderr.
+    """A warning for each event name that the sample does not have, or one that there is no event in it at all; lines
+    that cannot be used are told on stderr.
 
     Errors: Refused when the sample cannot be read.
     """
     with opened(str(sample)) as lines:
         seen = {line.event.name for line in read_lines(lines, BadLines(str(sample)))}
+    if not seen:
+        message = "this sample has no event that can be read; the names of events are not held against it"
+        return [Fault(str(sample), 1, 1, message, severity="warning")]
     return unseen_names(documents, seen)
