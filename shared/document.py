@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from shared.document_places import source_span
+from shared.document_pointer import pointer, visible
 
 Severity: TypeAlias = Literal["error", "warning"]
 
@@ -48,13 +49,12 @@ class Fault:
 
     def render(self) -> str:
         """`file:line:column: error: message`, the line with a caret under the text, and the suggestion."""
-        head = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"
-        if self.suggestion:
-            head += f" (did you mean `{self.suggestion}`?)"
+        meant = f" (did you mean `{self.suggestion}`?)" if self.suggestion else ""
+        head = visible(f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{meant}")
         if not self.source_line:
             return head
-        pointer = " " * (self.column - 1) + "^" * max(1, len(self.text))
-        return f"{head}\n  | {self.source_line}\n  | {pointer}"
+        carets = pointer(self.source_line, column=self.column, text=self.text)
+        return f"{head}\n  | {visible(self.source_line)}\n  | {carets}"
 
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:

@@ -228,6 +228,34 @@ def test_a_fault_shows_its_line_with_a_caret_and_a_suggestion() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "text", "cells", "carets"),
+    [
+        ("a: ", "b", 3, 1),
+        ("日本: ", "語", 6, 2),
+        ("e\u0301: ", "e\u0301", 3, 1),
+        ("\u200b: ", "b", 8, 1),
+        ("😀: ", "😀", 4, 2),
+        ("ＡＢ", "b", 4, 1),
+        ("\x07", "\x1b", 4, 4),
+    ],
+)
+def test_the_caret_stands_under_its_text_whatever_the_width(before: str, text: str, cells: int, carets: int) -> None:
+    rendered = Fault("f.yaml", 1, len(before) + 1, "no", text, source_line=before + text).render()
+
+    assert rendered.splitlines()[2] == "  | " + " " * cells + "^" * carets
+
+
+def test_a_tab_before_the_text_is_one_before_the_caret() -> None:
+    assert Fault("f.yaml", 1, 3, "no", "b", source_line="a\tb").render().splitlines()[2] == "  |  \t^"
+
+
+def test_what_would_move_the_cursor_is_shown_as_an_escape() -> None:
+    shown = Fault("f.yaml", 1, 1, "no `\x1b[2J\n\u202e`", "x", source_line="\x1b[2J\u2028").render()
+
+    assert shown == "f.yaml:1:1: error: no `\\x1b[2J\\x0a\\u202e`\n  | \\x1b[2J\\u2028\n  | ^"
+
+
 @given(st.text(alphabet=st.sampled_from("ab:-[]{},&*!|>'\"%@`#?\\ \n\t\r\x850~\ud800éxuU"), max_size=60))
 @example("%YAML 1." + "9" * 5000 + "\n---\na")
 @example("? ? a")
