@@ -20,7 +20,7 @@ FILE_CHARACTERS_MAX = 1_000_000  # a hundred times the largest file anybody writ
 HOLES_MAX = 20  # of a document: who has made more such mistakes begins with these
 MENDED_CHARACTERS_MAX = 200_000  # a longer document is not parsed again and again
 
-_TAB_WIDTHS = (2, 4, 8, 1)  # what a tab was meant to indent by, likeliest first
+_TAB_WIDTHS = (2, 4, 8, 1, 0)  # what a tab was meant to indent by, likeliest first
 _STUMBLES = (
     ValueError, OverflowError, RecursionError, IndexError, AttributeError, AssertionError, KeyError, TypeError,
 )  # fmt: skip
@@ -64,12 +64,11 @@ def _read(draft: Draft) -> tuple[Node | None, list[Fault]]:
 def _mended(draft: Draft, stumble: Stumble) -> Draft | None:
     if not stumble.is_tab:
         return draft if stumble.in_value and draft.dig(stumble.row) else None
-    for width in _TAB_WIDTHS:
-        wider = draft.with_tabs_as(width)
-        _, again = _parse(wider)
-        if again is None or again.row > stumble.row:
-            return wider
-    return None
+    wider = [draft.with_tabs_as(width) for width in _TAB_WIDTHS]
+    stumbles = [(candidate, _parse(candidate)[1]) for candidate in wider]
+    fits = [candidate for candidate, again in stumbles if again is None]
+    gets_on = [candidate for candidate, again in stumbles if again and again.in_value and again.row > stumble.row]
+    return next(iter(fits + gets_on), None)
 
 
 def _parse(draft: Draft) -> tuple[Builder, Stumble | None]:

@@ -27,11 +27,13 @@ _HINTS = (
     ("found unexpected end of stream", "a quote is opened here and never closed"),
     ("unknown escape character", "this escape is unknown; in double quotes a backslash is written `\\\\`"),
     ("block scalar", "a text that begins with `>` or `|` must stand in quotes"),
+    ("expected '<document start>'", "what stands before this line is no `key: value`"),
     ("could not find expected ':'", "a `:` is missing after this key"),
     ("expected <block end>", "this line is not indented like the lines before it"),
 )
 _MISSING_COMMA = re.compile(r"[^\s,{\[:][^,{\[:]*\s([A-Za-z_]+)$")
-_WORDS = re.compile(r"[ ]*[A-Za-z_][^:]*")
+_WORDS = re.compile(r"[ ]*(?:- +)*[A-Za-z_][^:]*")
+_TIGHT = re.compile(r"[ ]*(?:- +)*[A-Za-z_]+:(?=\S)")
 _SIGN = re.compile(r"[:-]\s+([&*!])")
 _COMMENT = re.compile(r"\s#")
 
@@ -80,13 +82,15 @@ class _Place:
             mark = self._context if "unexpected" in said else self._mark
             return self._stumble(mark.index, _hint(said), row=self._draft.row_of(self._context.index))
         last = self._builder.last
-        if not isinstance(last, Scalar) or last.style not in ("'", '"') or self._builder.flow_start is not None:
+        if not isinstance(last, Scalar) or last.style not in ("'", '"'):
             return None
         after = self._draft.place(self._mark)
         if last.source.text[last.end : after].strip() not in ("", ">", "|"):
             return None
         opened = last.source.fault(last.start, "", text=last.source.text[last.start])
         here = last.source.fault(after, "")
+        if opened.line == here.line and self._builder.flow_start is not None:
+            return None
         if opened.line == here.line:
             message = f"after a closing quote the text must end; {IN_QUOTES}"
             after = last.end + len(last.source.text[last.end :]) - len(last.source.text[last.end :].lstrip(" \t"))
@@ -142,9 +146,12 @@ class _Place:
         if "<block end>" in said and not self._before.strip() and _COMMENT.search(above):
             message = "the comment in the line above ends its text: put the text in quotes, or leave out the comment"
             return self._stumble(self._mark.index, message, row=self._row - 1)
-        if "mapping values" in said and _WORDS.fullmatch(above) and ":" not in self._before:
-            start = len(self._draft.text[: self._mark.index - self._mark.column].rstrip("\r\n")) - len(above.lstrip())
-            return self._stumble(start, "a `:` is missing after this key", row=self._row, in_value=False)
+        tight = _TIGHT.match(above)
+        if "mapping values" in said and (tight or _WORDS.fullmatch(above)) and ":" not in self._before:
+            below = self._mark.index - self._mark.column
+            start = len(self._draft.text[:below].rstrip("\r\n")) - len(above.lstrip(" -"))
+            message = "a space is missing after the `:` of this key" if tight else "a `:` is missing after this key"
+            return self._stumble(start, message, row=self._row, in_value=False)
         begins = _SIGN.search(self._before)
         if "block scalar" in said and begins:
             message = f"a text that begins with `{begins[1]}` must stand in quotes"

@@ -55,6 +55,18 @@ class AnyMetric(dict[str, Kind]):
         return Kind.ANY
 
 
+class _Kinds(dict[str, Kind]):
+    """The types of metrics by name; what is nearly a name that was no right one is known too, as ANY."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.misnamed: list[str] = []
+
+    def get(self, name: str, default: Any = None) -> Any:
+        known = super().get(name, default)
+        return Kind.ANY if known is None and nearest(name, self.misnamed) else known
+
+
 def metric_keys() -> dict[MetricFunction, tuple[str, ...]]:
     """For each function the keys that its mapping may have, its own first."""
     return {name: (name, *(("of",) if form.of else ()), *form.options) for name, form in _FORMS.items()}
@@ -70,12 +82,14 @@ def read_metrics(node: Node, faults: Faults, *, zone: str) -> tuple[tuple[Metric
     if len(node.entries) > METRICS_MAX:
         message = f"a lifecycle or a segment has at most {METRICS_MAX} metrics"
         faults.add(node.entries[METRICS_MAX][0], message)
-    metrics, kinds = [], {}
+    metrics, kinds = [], _Kinds()
     for key, value in node.entries:
         kinds[key.value] = Kind.ANY
         for word in _WORD.findall(key.value):  # a condition that uses `my-orders` names two metrics
             kinds.setdefault(word, Kind.ANY)
         name = read_name(key, faults, what="a metric's name", pattern=METRIC_NAME)
+        if name is None:
+            kinds.misnamed.append(key.value)
         metric = _read_metric(value, faults, name=name or "", zone=zone)
         if metric is not None:
             kinds[key.value] = Kind.ANY if key.value in node.repeated else metric.kind

@@ -190,6 +190,13 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
         "twice",
         None,
     ),
+    "lifecycle: x\nmetrics: {'or]ders': {count: A}}\nstages: [{stage: a, when: orders > 1}]": (
+        2,
+        11,
+        "'or]ders'",
+        "name",
+        "or_ders",
+    ),
     "lifecycle: x\nstages: [{stge: a}, {stage: b, from: a}]": (2, 11, "stge", "no key", "stage"),
     "lifecycle: x\nstages: [{stage: A}, {stage: b, from: A}]": (2, 18, "A", "stage's name", "a"),
     "segment: x\nwhn: true\nuntil: false": (2, 1, "whn", "no key", "when"),

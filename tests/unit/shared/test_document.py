@@ -138,6 +138,8 @@ def test_nothing_is_said_of_a_value_that_could_not_be_read_but_that_something_is
         ('a: "x\nb: "y"\n', 1, 4, "closed only in line 2"),
         ("a: {b: x\nc: {d: y}\n", 1, 4, "`{` is never closed"),
         ("a: [b, {c: d]\n", 1, 8, "`{` is never closed"),
+        ("a: {b: 'x}\nc: it's\n", 1, 8, "closed only in line 2"),
+        ("b #: c\n", 2, 1, "what stands before"),
         ("a: {b: x #y}\n", 1, 4, "begins a comment"),
         ('a: {b: x == "y]"}\n', 1, 15, "YAML itself claims"),
         ("a: {b: x}}\n", 1, 10, "closes nothing"),
@@ -149,6 +151,8 @@ def test_nothing_is_said_of_a_value_that_could_not_be_read_but_that_something_is
         ("a: - b < 3\n", 1, 4, "begins with `- `"),
         ('a: "b" > 3\n', 1, 8, "after a closing quote"),
         ("a: b > 1 # c\n  and d\n", 2, 3, "comment in the line above"),
+        ("a:\n  - b:c\n    d: e\n", 2, 5, "a space is missing"),
+        ("a:\n  - b c\n    d: e\n", 2, 5, "a `:` is missing"),
         ("a: b: c\n", 1, 5, "`:` is not expected"),
     ],
 )
@@ -160,7 +164,14 @@ def test_what_the_parser_stumbles_over_is_said_once(text: str, line: int, column
 
 
 @pytest.mark.parametrize(
-    "text", ["a:\n\tb: k\n\tc: z", "a:\n\t- b: k\n\t\tc: z", "a:\n  - b: k\n\tc: z", "a:\n\tb:\n\t\tc: z"]
+    "text",
+    [
+        "a:\n\tb: k\n\tc: z",
+        "a:\n\t- b: k\n\t\tc: z",
+        "a:\n  - b: k\n\tc: z",
+        "a:\n\tb:\n\t\tc: z",
+        "a:\n  \tb: x\n  c: z",
+    ],
 )
 def test_what_tabs_indent_is_read_all_the_same_with_its_places(text: str) -> None:
     (document,), (fault,) = read_text(text, file="f.yaml")
