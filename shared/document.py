@@ -209,7 +209,8 @@ class Faults:
             return
         index, shown = node.start, text
         if offset is not None and isinstance(node, Scalar):
-            index, end = node.span_of(offset, len(text or ""))
+            place = min(offset, len(node.value.rstrip()))  # what ends too early ends in its last line with text
+            index, end = node.span_of(place, len(text or ""))
             shown = node.source.text[index:end] if text else ""  # as it stands in the file, escapes and all
         if shown is None:
             shown = node.source.text[node.start : node.end]

@@ -15,7 +15,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from shared.document import Faults, Listing, Mapping, Node, Scalar, Source
+from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar, Source
 
 DEPTH_MAX = 32  # our files need five
 ALIASED_MAX = 10_000  # nodes that aliases repeat: far beyond use, and no small file grows without bound
@@ -31,6 +31,19 @@ _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)*")
 
 class TooDeep(Exception):
     """More levels than DEPTH_MAX."""
+
+
+class Unusable(Exception):
+    """YAML, but an alias or a tag that means nothing here; `mark` is where the parser had got to.
+
+    `may_follow`: perhaps only because of a hole before it.
+    """
+
+    def __init__(self, fault: Fault, mark: Any, *, may_follow: bool = False) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.mark = mark
+        self.may_follow = may_follow
 
 
 class Builder:
@@ -56,7 +69,7 @@ class Builder:
         return next((event.start_mark for event, _ in self._open if event.flow_style), None)
 
     def take(self, event: Any) -> None:
-        """Go on by one event. Errors: TooDeep."""
+        """Go on by one event. Errors: TooDeep, Unusable."""
         self.at = self._place_of(event.start_mark)
         if isinstance(event, MappingStartEvent | SequenceStartEvent):
             if event.anchor is not None:
@@ -124,20 +137,20 @@ class Builder:
         if node is not None and self._aliased <= ALIASED_MAX:
             self._put(node)
             return
-        text = f"*{event.anchor}"
         message = f"there is no `&{event.anchor}` before this alias; a text that begins with `*` must stand in quotes"
         if event.anchor in self._anchors:
             message = "an alias cannot stand within what it names"
         if node is not None:
             message = f"the aliases of this document repeat more than {ALIASED_MAX:,} values"
-        self.faults.include(self._source.fault(self.at, message, text=text))
-        self._put(Scalar(self._source, self.at, self._place_of(event.end_mark), text, "", in_flow=False, is_text=True))
+        fault = self._source.fault(self.at, message, text=f"*{event.anchor}")
+        may_follow = bool(self._source.holes) and event.anchor not in self._anchors
+        raise Unusable(fault, event.start_mark, may_follow=may_follow)
 
     def _check_tag(self, event: Any, *, fits: bool) -> None:
         if event.tag is not None and not fits:
             tag = str(event.tag).replace(_CORE, "!!")
             message = f"the tag `{tag}` does not fit here; a text that begins with `!` must stand in quotes"
-            self.faults.include(self._source.fault(self.at, message, text="!"))
+            raise Unusable(self._source.fault(self.at, message, text="!"), event.start_mark)
 
 
 def _size(node: Node) -> int:

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from shared.document import Fault, Node, Source, in_order
-from shared.document_builder import DEPTH_MAX, HALF, Builder, TooDeep
+from shared.document_builder import DEPTH_MAX, HALF, Builder, TooDeep, Unusable
 from shared.document_draft import Draft, drafts_of
 from shared.document_scanner import TabScanner
 from shared.document_syntax import Stumble, stumble_of
@@ -47,9 +47,12 @@ def _read(draft: Draft) -> tuple[Node | None, list[Fault]]:
     """A document with holes where the parser stumbled, or None where it could not go on; and over what it stumbled."""
     faults: list[Fault] = []
     builder, stumble = _parse(draft)
-    while stumble is not None:
-        faults.append(stumble.fault)
-        if len(faults) > HOLES_MAX or len(draft.text) > MENDED_CHARACTERS_MAX:
+    for _ in range(HOLES_MAX + 1):
+        if stumble is None:
+            return builder.document, [*faults, *builder.faults.in_order()]
+        if not stumble.may_follow:
+            faults.append(stumble.fault)
+        if len(draft.text) > MENDED_CHARACTERS_MAX:
             return None, faults
         mended = _mended(draft, stumble)
         if mended is None:
@@ -58,7 +61,7 @@ def _read(draft: Draft) -> tuple[Node | None, list[Fault]]:
         builder, stumble = _parse(draft)
         if stumble is not None and (stumble.row <= before or draft.line(stumble.row).lstrip()[:1] in ("]", "}")):
             return None, faults  # the mending did not help, or tore a bracket from its other half
-    return builder.document, [*faults, *builder.faults.in_order()]
+    return None, faults
 
 
 def _mended(draft: Draft, stumble: Stumble) -> Draft | None:
@@ -81,6 +84,8 @@ def _parse(draft: Draft) -> tuple[Builder, Stumble | None]:
     except TooDeep:
         message = f"more than {DEPTH_MAX} levels inside one another"
         return builder, Stumble(draft.source.fault(builder.at, message), 0, in_value=False)
+    except Unusable as error:
+        return builder, Stumble(error.fault, draft.row_of(error.mark.index), may_follow=error.may_follow)
     except YAMLError as error:
         return builder, stumble_of(draft, builder, error)
     except _STUMBLES as error:

@@ -45,6 +45,7 @@ class Stumble(NamedTuple):
     row: int
     in_value: bool = True
     is_tab: bool = False
+    may_follow: bool = False  # from what was mended before: it is not reported
 
 
 def stumble_of(draft: Draft, builder: Builder, error: YAMLError) -> Stumble:
