@@ -10,8 +10,11 @@ import typer
 
 if TYPE_CHECKING:
     from services.notifier.campaign_file import Rules
+    from services.stager.language.definition import Lifecycle
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
+
+FAULTS_SHOWN_MAX = 1_000  # who has more begins with these
 
 lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
 
@@ -32,22 +35,26 @@ def check(
     ] = None,
 ) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
-    from services.notifier.campaign_file import load_paths as load_campaigns
-    from services.notifier.subscription_file import check_lifecycles
-    from services.notifier.subscription_file import load_paths as load_subscriptions
-    from services.stager.language.file import load_paths as load_lifecycles
+    from services.notifier import campaign_file, subscription_file
+    from services.stager.language import file as lifecycle_file
+    from shared.document import in_order
+    from shared.document_files import read_paths
 
-    lifecycles, campaigns = load_lifecycles(files), load_campaigns(files, campaign_rules(files))
-    subscriptions = load_subscriptions(files)
-    faults = {*lifecycles.faults, *campaigns.faults, *subscriptions.faults}
+    read, warnings = read_paths(files)
+    lifecycles = lifecycle_file.load_documents(read)
+    campaigns = campaign_file.load_documents(read, _rules(lifecycles.lifecycles))
+    subscriptions = subscription_file.load_documents(read)
+    faults = {*warnings, *lifecycles.faults, *campaigns.faults, *subscriptions.faults}
     if lifecycles.lifecycles:
-        faults |= set(check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
+        faults |= set(subscription_file.check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
     if events is not None:
         from services.stager.commands.sample import unseen_in_sample
 
-        faults |= set(unseen_in_sample(files, events))
-    for fault in sorted(faults):
+        faults |= set(unseen_in_sample((document for documents, _ in read for document in documents), events))
+    for fault in in_order(faults)[:FAULTS_SHOWN_MAX]:
         typer.echo(fault.render(), err=True)
+    if len(faults) > FAULTS_SHOWN_MAX:
+        typer.echo(f"and {len(faults) - FAULTS_SHOWN_MAX:,} more", err=True)
     if any(fault.severity == "error" for fault in faults):
         raise typer.Exit(1)
     segments = sum(part.segment for part in lifecycles.lifecycles)
@@ -63,13 +70,17 @@ def check(
 
 def campaign_rules(lifecycles: Sequence[Path]) -> Rules:
     """How campaigns are read: conditions in the stager's language, and held against these lifecycles, if any."""
+    from services.stager.language.file import load_paths
+
+    return _rules(load_paths(lifecycles).lifecycles if lifecycles else ())
+
+
+def _rules(lifecycles: Sequence[Lifecycle]) -> Rules:
     from services.notifier.campaign_file import Rules
     from services.notifier.condition import Surroundings
     from services.stager.condition import compile_condition, offer_of
-    from services.stager.language.file import load_paths
 
-    known = load_paths(lifecycles).lifecycles if lifecycles else ()
-    offers = {part.name: offer_of(part) for part in known}
+    offers = {part.name: offer_of(part) for part in lifecycles}
     return Rules(compile_condition, {name: Surroundings(*offer) for name, offer in offers.items()} or None)
 
 

@@ -13,8 +13,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from shared.document_places import source_span
+from shared.document_pointer import pointer, visible
 
 Severity: TypeAlias = Literal["error", "warning"]
+
+HOLE = "~~~"  # stands where a value could not be read: no name, duration, expression or anything else that we know
+
+NEAR = 0.6  # how alike two words are of which one may be meant: a slip of a letter or two in a short one
+COMPARED_MAX = 10  # words that are compared letter by letter, of those that share the most letters
+HINTS_MAX = 100
 
 LINE_SHOWN_MAX = 400  # a longer line is cut where it is shown: nobody reads on, and a file may be one line
 
@@ -42,39 +49,71 @@ class Fault:
 
     def render(self) -> str:
         """`file:line:column: error: message`, the line with a caret under the text, and the suggestion."""
-        head = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"
-        if self.suggestion:
-            head += f" (did you mean `{self.suggestion}`?)"
+        meant = f" (did you mean `{self.suggestion}`?)" if self.suggestion else ""
+        head = visible(f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{meant}")
         if not self.source_line:
             return head
-        pointer = " " * (self.column - 1) + "^" * max(1, len(self.text))
-        return f"{head}\n  | {self.source_line}\n  | {pointer}"
+        carets = pointer(self.source_line, column=self.column, text=self.text)
+        return f"{head}\n  | {visible(self.source_line)}\n  | {carets}"
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Each of these once, in order of file and place."""
+    return sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that somebody who typed `word` most likely meant, or None when none is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
+    """The known word that somebody who typed `word` most likely meant, in whatever case, or None when none is near."""
+    plain = {name.lower(): name for name in known}
+    matcher = difflib.SequenceMatcher(b=word.lower())
+    alike = []
+    for name in plain:
+        matcher.set_seq1(name)
+        if matcher.real_quick_ratio() >= NEAR and (ratio := matcher.quick_ratio()) >= NEAR:
+            alike.append((ratio, name))
+    ranked = []
+    for _, name in sorted(alike, reverse=True)[:COMPARED_MAX]:
+        matcher.set_seq1(name)
+        ranked.append((matcher.ratio(), name))
+    best, name = max(ranked, default=(0.0, ""))
+    return plain[name] if best >= NEAR else None
+
+
+class Hints:
+    """Finds near words for the first who ask: nobody reads more suggestions of one document, and looking takes time."""
+
+    def __init__(self) -> None:
+        self._left = HINTS_MAX
+
+    def nearest(self, word: str, known: Iterable[str]) -> str | None:
+        """As the function says; None when enough has been suggested."""
+        self._left -= 1
+        return nearest(word, known) if self._left >= 0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """The text of one file, and where its lines begin."""
+    """The text of one file, where its lines begin, and the rows (from 0) whose values could not be read."""
 
     file: str
     text: str
     line_starts: tuple[int, ...]
+    holes: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, text: str, *, file: str) -> Source:
         """The source of a text; lines end as they do in YAML: CR LF, LF or CR."""
         return cls(file, text, (0, *(match.end() for match in _LINE_END.finditer(text))))
 
+    def row_of(self, index: int) -> int:
+        """The row, counted from 0, of a character."""
+        return bisect_right(self.line_starts, index) - 1
+
     def fault(
         self, index: int, message: str, *, text: str = "", suggestion: str | None = None, severity: Severity = "error"
     ) -> Fault:
         """The fault that begins at the character `index` of the text."""
-        row = bisect_right(self.line_starts, index) - 1
+        row = self.row_of(index)
         start = self.line_starts[row]
         line = _LINE_END.split(self.text[start : start + LINE_SHOWN_MAX], maxsplit=1)[0]
         shown = text[: max(1, len(line) - (index - start))]
@@ -85,7 +124,7 @@ class Source:
 class Scalar:
     """A text of the file. `start` and `end` are indexes into the source; `in_flow`: inside `{...}` or `[...]`.
 
-    `style` is YAML's: empty for a plain scalar, else one of `' " | >`.
+    `style` is YAML's: empty for a plain scalar, else one of `' " | >`. `is_text`: a tag says that it is one.
     """
 
     source: Source
@@ -94,11 +133,12 @@ class Scalar:
     value: str
     style: str
     in_flow: bool
+    is_text: bool = False
 
     @property
     def meaning(self) -> str | int | float | bool | None:
         """What YAML 1.2's core schema takes it for: only plain scalars can be anything but text."""
-        return self.value if self.style else _plain_meaning(self.value)
+        return self.value if self.style or self.is_text else _plain_meaning(self.value)
 
     def span_of(self, offset: int, length: int = 1) -> tuple[int, int]:
         """Where in the source these characters of the value begin and end."""
@@ -119,12 +159,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mapping:
-    """A YAML mapping in file order; keys are scalars and differ (what did not has been reported and left out)."""
+    """A YAML mapping in file order; keys are scalars and differ (what did not has been reported and left out).
+
+    `repeated` holds the keys of which more than one was there.
+    """
 
     source: Source
     start: int
     end: int
     entries: tuple[tuple[Scalar, Node], ...]
+    repeated: frozenset[str] = frozenset()
 
     def get(self, key: str) -> Node | None:
         """The value of a key, or None when it is not there."""
@@ -135,10 +179,19 @@ Node: TypeAlias = Scalar | Listing | Mapping
 
 
 class Faults:
-    """Collects what is wrong, so that a reader can go on after each fault."""
+    """Collects what is wrong, so that a reader can go on after each fault.
+
+    What would be said of a value that could not be read is left unsaid: it has been reported as what it is.
+    """
 
     def __init__(self) -> None:
         self._found: list[Fault] = []
+        self._has_holes = False
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything is wrong, beyond mere warnings."""
+        return self._has_holes or any(fault.severity == "error" for fault in self._found)
 
     def add(
         self,
@@ -151,9 +204,13 @@ class Faults:
         severity: Severity = "error",
     ) -> None:
         """Report a node; `offset` (into a scalar's value) and `text` narrow the place down."""
+        if node.source.holes and node.source.row_of(node.start) in node.source.holes:
+            self._has_holes = True
+            return
         index, shown = node.start, text
         if offset is not None and isinstance(node, Scalar):
-            index, end = node.span_of(offset, len(text or ""))
+            place = min(offset, len(node.value.rstrip()))  # what ends too early ends in its last line with text
+            index, end = node.span_of(place, len(text or ""))
             shown = node.source.text[index:end] if text else ""  # as it stands in the file, escapes and all
         if shown is None:
             shown = node.source.text[node.start : node.end]
@@ -166,7 +223,7 @@ class Faults:
 
     def in_order(self) -> list[Fault]:
         """Every fault once, in order of file and place."""
-        return sorted(set(self._found), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
+        return in_order(self._found)
 
 
 def _plain_meaning(value: str) -> str | int | float | bool | None:

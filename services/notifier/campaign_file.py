@@ -5,7 +5,7 @@ A file may hold lifecycles and segments too; those documents are left to whoever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +25,10 @@ from services.notifier.rule_fields import read_cap, read_condition, read_dates, 
 from services.notifier.step import Step
 from services.notifier.step_fields import read_step, unknown_metrics
 from services.notifier.trigger_fields import check_trigger, read_trigger
-from shared import document_reader
 from shared.document import Fault, Faults, Listing, Mapping, Node
+from shared.document_files import files_of, read_file
+from shared.document_kind import kind_of, report_kind
+from shared.document_reader import read_text as read_yaml
 
 STEPS_MAX = 20  # each answers every transition of the campaign
 PRIORITY_MAX = 9
@@ -37,7 +39,6 @@ _CAMPAIGN_KEYS = (
 )  # fmt: skip
 # Stands where a trigger is wrong, so that everything else of the campaign is read all the same.
 _NO_TRIGGER = Trigger("", "", Change.MOVED)
-_NEIGHBOURS = ("lifecycle", "segment", "story", "subscription")  # what else may stand in the same file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,57 +63,45 @@ class Rules:
 
 def load_text(text: str, rules: Rules, *, file: str) -> Loaded:
     """The campaigns of a YAML text; `file` is what the faults call it."""
-    documents, faults = document_reader.read_text(text, file=file)
-    return _load(documents, faults, rules)
+    return load_documents([read_yaml(text, file=file)], rules)
 
 
-def load_paths(paths: Iterable[Path], rules: Rules) -> Loaded:
+def load_paths(paths: Sequence[Path], rules: Rules) -> Loaded:
     """The campaigns of files and of folders' `*.yaml` and `*.yml`, not deeper. A path that is not there is a fault."""
-    documents: list[Node] = []
-    faults: list[Fault] = []
-    for path in paths:
-        for file in _files(path):
-            found, wrong = document_reader.read_file(file)
-            documents += found
-            faults += wrong
-    return _load(documents, faults, rules)
+    return load_documents((read_file(file) for file in files_of(paths)), rules)
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
-    return [path]
-
-
-def _load(documents: Iterable[Node], syntax: Iterable[Fault], rules: Rules) -> Loaded:
+def load_documents(files: Iterable[tuple[list[Node], list[Fault]]], rules: Rules) -> Loaded:
+    """The campaigns of the documents of files, each file's with what is wrong with it as YAML."""
     faults = Faults()
-    faults.include(*syntax)
     campaigns: dict[str, Campaign] = {}
-    for node in documents:
-        if isinstance(node, Mapping) and any(node.get(key) for key in _NEIGHBOURS) and not node.get("campaign"):
-            continue
-        campaign = _read_document(node, faults, rules, taken=campaigns.keys())
-        if campaign is not None:
-            campaigns[campaign.name] = campaign
+    for documents, syntax in files:
+        faults.include(*syntax)
+        for node in documents:
+            campaign = _read_document(node, faults, rules, taken=campaigns.keys())
+            if campaign is not None:
+                campaigns[campaign.name] = campaign
     return Loaded(tuple(campaigns.values()), tuple(faults.in_order()))
 
 
 def _read_document(node: Node, faults: Faults, rules: Rules, *, taken: Iterable[str]) -> Campaign | None:
-    """The campaign of a document, or None when anything in it is wrong."""
+    """The campaign of a document, or None when it is something else, or anything in it is wrong."""
+    kind = kind_of(node)
+    if kind is None:
+        report_kind(node, faults)
+    if kind != "campaign" or not isinstance(node, Mapping):
+        return None
     found = Faults()
     campaign = _read_campaign(node, found, rules)
-    if campaign is not None and campaign.name in taken and isinstance(node, Mapping):
+    if campaign is not None and campaign.name in taken:
         found.add(node.get("campaign") or node, f"there is a campaign `{campaign.name}` already")
     faults.include(*found.in_order())
-    return None if any(fault.severity == "error" for fault in found.in_order()) else campaign
+    return None if found.has_errors else campaign
 
 
-def _read_campaign(node: Node, faults: Faults, rules: Rules) -> Campaign | None:
-    if not isinstance(node, Mapping):
-        faults.add(node, "a campaign is a mapping that begins with `campaign: NAME`")
-        return None
+def _read_campaign(node: Mapping, faults: Faults, rules: Rules) -> Campaign | None:
     check_keys(node, _CAMPAIGN_KEYS, faults, of="a campaign")
-    name = read_name(require(node, "campaign", faults, of="a campaign"), faults, of="`campaign`")
+    name = read_name(node.get("campaign"), faults, of="`campaign`")
     on = require(node, "on", faults, of="a campaign")
     trigger = read_trigger(on, faults)
     if trigger is not None and on is not None and rules.lifecycles is not None:

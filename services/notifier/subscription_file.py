@@ -5,7 +5,7 @@ They may stand beside campaigns and lifecycles in one file; documents of other k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from services.notifier.step import Step
 from services.notifier.step_fields import read_step
 from services.notifier.subscription import Subscription
 from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar, nearest
-from shared.document_reader import read_file
+from shared.document_files import files_of, read_file
+from shared.document_kind import kind_of
 from shared.document_reader import read_text as read_yaml
 
 STEPS_MAX = 5  # each answers every transition: a tool needs one, a change of tools two
@@ -40,12 +41,12 @@ class LoadedSubscriptions:
 
 def load_text(text: str, *, file: str) -> LoadedSubscriptions:
     """The subscriptions of a YAML text; `file` is what the faults call it."""
-    return _load([read_yaml(text, file=file)])
+    return load_documents([read_yaml(text, file=file)])
 
 
-def load_paths(paths: Iterable[Path]) -> LoadedSubscriptions:
+def load_paths(paths: Sequence[Path]) -> LoadedSubscriptions:
     """The subscriptions of files and of folders' `*.yaml` and `*.yml`, not deeper."""
-    return _load(read_file(file) for path in paths for file in _files(path))
+    return load_documents(read_file(file) for file in files_of(paths))
 
 
 def check_lifecycles(loaded: LoadedSubscriptions, lifecycles: Collection[str]) -> list[Fault]:
@@ -60,25 +61,20 @@ def check_lifecycles(loaded: LoadedSubscriptions, lifecycles: Collection[str]) -
     return faults.in_order()
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
-    return [path]
-
-
-def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> LoadedSubscriptions:
+def load_documents(files: Iterable[tuple[list[Node], list[Fault]]]) -> LoadedSubscriptions:
+    """The subscriptions of the documents of files, each file's with what is wrong with it as YAML."""
     faults = Faults()
     found: dict[str, Subscription] = {}
     places: dict[str, Mapping] = {}
     for documents, syntax in files:
         faults.include(*syntax)
         for node in documents:
-            if not isinstance(node, Mapping) or node.get("subscription") is None:
+            if not isinstance(node, Mapping) or kind_of(node) != "subscription":
                 continue
             own = Faults()
             subscription = _read_document(node, own, taken=found)
             faults.include(*own.in_order())
-            if subscription is not None and all(fault.severity != "error" for fault in own.in_order()):
+            if subscription is not None and not own.has_errors:
                 found[subscription.name], places[subscription.name] = subscription, node
     return LoadedSubscriptions(tuple(found.values()), tuple(faults.in_order()), places)
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from services.stager.commands.simulate import BadLines, opened
-from services.stager.language.file import files_of
 from services.stager.language.unseen import unseen_names
 from services.stager.simulate.simulation import read_lines
-from shared.document import Fault
-from shared.document_reader import read_file
+from shared.document import Fault, Node
 
 
-def unseen_in_sample(files: list[Path], sample: Path) -> list[Fault]:
-    """A warning for each event name that the sample does not have; lines that cannot be used are told on stderr.
+def unseen_in_sample(documents: Iterable[Node], sample: Path) -> list[Fault]:
+    """A warning for each event name that the sample does not have, or one that there is no event in it at all; lines
+    that cannot be used are told on stderr.
 
     Errors: Refused when the sample cannot be read.
     """
     with opened(str(sample)) as lines:
         seen = {line.event.name for line in read_lines(lines, BadLines(str(sample)))}
-    documents = (document for path in files_of(files) for document in read_file(path)[0])
+    if not seen:
+        message = "this sample has no event that can be read; the names of events are not held against it"
+        return [Fault(str(sample), 1, 1, message, severity="warning")]
     return unseen_names(documents, seen)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from services.stager.language.definition import Expression
 from services.stager.language.expression import check_truth
 from services.stager.language.grammar import Problem
 from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time
 from services.stager.language.scope import Scope
-from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
-from shared.document_reader import FLOW_HINT
+from shared.document import Faults, Hints, Listing, Mapping, Node, Scalar
+from shared.document_syntax import FLOW_HINT
+
+_CONDITIONS = ("when", "until", "where")
 
 WHOLE_MAX = 10_000  # of periods, calendar periods back, lingers: far beyond use, and harmless to write out
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
+_NEGATIVE = re.compile(r"- *[0-9]+(?:ms|[smhdw])")
 _FLAGS_MEANT = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 _SAID = {bool: "a flag", int: "a number", float: "a number"}
 
@@ -26,25 +29,51 @@ _SAID = {bool: "a flag", int: "a number", float: "a number"}
 class Fields:
     """The keys of one mapping. Each reading returns None when the key is absent or (then reported) wrong.
 
-    `meant` says what others call a key by, where that is not near to its name.
+    A misspelt key has been reported, and counts as there: what depends on its value is judged no further. `meant` says
+    what others call a key by, where that is not near to its name; `misplaced` are keys that stand elsewhere.
     """
 
     def __init__(
-        self, mapping: Mapping, faults: Faults, *, what: str, known: Sequence[str], meant: dict[str, str] | None = None
+        self,
+        mapping: Mapping,
+        faults: Faults,
+        *,
+        what: str,
+        known: Sequence[str],
+        meant: dict[str, str] | None = None,
+        misplaced: Collection[str] = (),
     ) -> None:
         self.mapping = mapping
         self.faults = faults
-        for key, _ in mapping.entries:
-            if key.value not in known:
-                suggestion = (meant or {}).get(key.value) or nearest(key.value, known)
-                faults.add(key, f"{what} has no key `{key.value}`", text=key.value, suggestion=suggestion)
+        self._what, self._known, self._hints = what, known, Hints()
+        self._places = {key.value: key for key, _ in mapping.entries}
+        self._torn: dict[str, list[Scalar]] = {}  # by condition, the pieces that YAML has cut off at its commas
+        before = ""
+        for key, value in mapping.entries:
+            is_bare = _is_bare(key, value)
+            if is_bare and before in _CONDITIONS and _is_torn(mapping.get(before)):
+                self._torn.setdefault(before, []).append(key)
+                continue
+            before = key.value
+            if key.value in misplaced and key.value not in known:
+                faults.add(key, f"`{key.value}` does not fit {what}", text=key.value)
+            elif key.value not in known:
+                self._report_unknown(key, (meant or {}).get(key.value), is_bare=is_bare)
+
+    def _report_unknown(self, key: Scalar, meant: str | None, *, is_bare: bool) -> None:
+        suggestion = meant or self._hints.nearest(key.value, self._known)
+        listed = " (several in one place are a list, as in `[A, B]`)" if is_bare and not suggestion else ""
+        message = f"{self._what} has no key `{key.value}`{listed}"
+        self.faults.add(key, message, text=key.value, suggestion=suggestion)
+        if suggestion:
+            self._places.setdefault(suggestion, key)
 
     def __contains__(self, key: str) -> bool:
-        return any(name.value == key for name, _ in self.mapping.entries)
+        return key in self._places
 
     def key(self, name: str) -> Node:
         """The place of a key that is there; the mapping's own when it is not."""
-        return next((key for key, _ in self.mapping.entries if key.value == name), self.mapping)
+        return self._places.get(name, self.mapping)
 
     def node(self, key: str) -> Node | None:
         """The value of a key; a key with nothing after it is reported."""
@@ -94,9 +123,25 @@ class Fields:
         if not isinstance(node, Scalar):
             self.faults.add(node, f"`{key}` is an expression: put it in quotes, or on a line of its own")
             return None
-        expression, problems = check_truth(node.value, scope)
+        text = node.value.lower() if isinstance(node.meaning, bool) else node.value  # YAML's `True` is a flag
+        expression, problems = check_truth(text, scope)
         report_problems(node, problems, self.faults)
+        for piece in self._torn.get(key, ()) if expression is not None else ():
+            self._report_unknown(piece, None, is_bare=True)
         return expression
+
+
+def _is_bare(key: Scalar, value: Node) -> bool:
+    """Whether a key stands in `{...}` without a colon."""
+    return key.in_flow and isinstance(value, Scalar) and value.style == "" and value.start == value.end == key.end
+
+
+def _is_torn(node: Node | None) -> bool:
+    """Whether a text inside `{...}` ends before its brackets or quotes do."""
+    if not isinstance(node, Scalar) or not node.in_flow or node.style:
+        return False
+    opened = sum(node.value.count(sign) for sign in "([{") - sum(node.value.count(sign) for sign in ")]}")
+    return opened > 0 or node.value.count('"') % 2 == 1 or node.value.count("'") % 2 == 1
 
 
 def report_problems(node: Scalar, problems: Sequence[Problem], faults: Faults) -> None:
@@ -114,7 +159,7 @@ def report_problems(node: Scalar, problems: Sequence[Problem], faults: Faults) -
 def _cut_by_yaml(node: Scalar) -> str:
     """YAML may have ended a plain scalar before its writer meant it to."""
     rest = node.source.text[node.end : node.end + 80].partition("\n")[0]
-    if node.in_flow and rest.lstrip()[:1] in (",", "[", "]", "{"):
+    if _is_torn(node) and rest.lstrip()[:1] in (",", "[", "]", "{"):
         return f" ({FLOW_HINT})"
     if re.match(r"[ \t]+#", rest):
         return " (in YAML ` #` begins a comment: put the expression in quotes)"
@@ -157,7 +202,11 @@ def read_duration_node(node: Node, faults: Faults, *, what: str) -> int | None:
     try:
         duration = read_duration(node.value)
     except Unreadable as error:
-        faults.add(node, f"{what}: {error}", suggestion=nearest_duration(node.value))
+        if _NEGATIVE.fullmatch(node.value):
+            faults.add(node, f"{what} is above zero")
+            return None
+        suggestion = nearest_duration(node.value)
+        faults.add(node, f"{what}: {error}", suggestion=suggestion if suggestion != node.value else None)
         return None
     if duration == 0:
         faults.add(node, f"{what} is above zero")

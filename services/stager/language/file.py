@@ -11,13 +11,10 @@ from pathlib import Path
 
 from services.stager.language.definition import Lifecycle
 from services.stager.language.lifecycle import read_lifecycle, warn_of_unused
-from shared.document import Fault, Faults, Mapping, Node, nearest
-from shared.document_reader import read_file, read_text
-
-SUFFIXES = (".yaml", ".yml")
-
-_KINDS = ("lifecycle", "segment", "campaign", "subscription")
-_OTHERS = (["campaign"], ["subscription"])  # the notifier's to read
+from shared.document import Fault, Faults, Mapping, Node
+from shared.document_files import files_of, read_file
+from shared.document_kind import kind_of, report_kind
+from shared.document_reader import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,12 @@ class Loaded:
 
 def load_text(text: str, *, file: str) -> Loaded:
     """The lifecycles and segments of one YAML text; `file` is the name that faults show."""
-    return _load([read_text(text, file=file)])
+    return load_documents([read_text(text, file=file)])
 
 
 def load_paths(paths: Sequence[Path]) -> Loaded:
     """The lifecycles and segments of files and of folders' `*.yaml` and `*.yml` (not deeper), each file once."""
-    return _load(read_file(path) for path in files_of(paths))
+    return load_documents(read_file(path) for path in files_of(paths))
 
 
 def check_paths(paths: Sequence[Path]) -> tuple[Fault, ...]:
@@ -51,23 +48,8 @@ def check_paths(paths: Sequence[Path]) -> tuple[Fault, ...]:
     return load_paths(paths).faults
 
 
-def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files that paths mean, in order: a folder stands for its `*.yaml` and `*.yml`, sorted, not deeper."""
-    files: dict[Path, Path] = {}
-    for path in paths:
-        for file in _inside(path) if path.is_dir() else [path]:
-            files.setdefault(file.resolve(), file)
-    return list(files.values())
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    except OSError:
-        return [folder]  # reading it as a file says what is wrong
-
-
-def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> Loaded:
+def load_documents(files: Iterable[tuple[list[Node], list[Fault]]]) -> Loaded:
+    """The lifecycles and segments of the documents of files, each file's with what is wrong with it as YAML."""
     collected: list[Fault] = []
     lifecycles: dict[str, Lifecycle] = {}
     places: dict[str, str] = {}
@@ -84,41 +66,18 @@ def _load(files: Iterable[tuple[list[Node], list[Fault]]]) -> Loaded:
 
 def _read(document: Node, faults: Faults, places: dict[str, str]) -> Lifecycle | None:
     """One document's lifecycle, None for a campaign's, a story's, or when something is wrong with it."""
-    if not isinstance(document, Mapping):
-        faults.add(document, "a document begins with `lifecycle: NAME` or `segment: NAME`")
-        return None
-    kinds = [key for key, _ in document.entries if key.value in _KINDS]
-    if [key.value for key in kinds] in _OTHERS or is_story(document):
-        return None
-    if len(kinds) != 1:
-        _report_kind(document, faults)
+    kind = kind_of(document)
+    if kind is None:
+        report_kind(document, faults)
+    if kind not in ("lifecycle", "segment") or not isinstance(document, Mapping):
         return None
     own = Faults()
-    lifecycle = read_lifecycle(document, own)
-    _check_unique(document, kinds[0].value, own, places)
-    has_errors = any(fault.severity == "error" for fault in own.in_order())
-    if not has_errors:
+    lifecycle = read_lifecycle(document, own, kind=kind)
+    _check_unique(document, kind, own, places)
+    if not own.has_errors:
         warn_of_unused(document, lifecycle, own)
     faults.include(*own.in_order())
-    return None if has_errors else lifecycle
-
-
-def is_story(document: Node) -> bool:
-    """Whether a document is a story, which `stageline test` reads; it may name its `lifecycle`."""
-    return isinstance(document, Mapping) and document.entries[:1] != () and document.entries[0][0].value == "story"
-
-
-def _report_kind(document: Mapping, faults: Faults) -> None:
-    kinds = [key for key, _ in document.entries if key.value in _KINDS]
-    if kinds:
-        said = " and ".join(f"`{key.value}`" for key in kinds)
-        faults.add(kinds[1], f"a document is one thing, but this is {said}", text=kinds[1].value)
-        return
-    for key, _ in document.entries:
-        if near := nearest(key.value, _KINDS):
-            faults.add(key, f"a document has no key `{key.value}`", text=key.value, suggestion=near)
-            return
-    faults.add(document, "a document begins with `lifecycle: NAME` or `segment: NAME`")
+    return None if own.has_errors else lifecycle
 
 
 def _check_unique(document: Mapping, kind: str, faults: Faults, places: dict[str, str]) -> None:

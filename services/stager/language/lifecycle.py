@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 
-from services.stager.language.definition import Carried, Kind, Lifecycle, MetricValue, Stage, TraitValue
+from services.stager.language.definition import Carried, Kind, Lifecycle, Metric, MetricValue, Stage, TraitValue
 from services.stager.language.expression import check_name
 from services.stager.language.fields import Fields, read_name, report_problems
-from services.stager.language.metric import read_metrics
+from services.stager.language.metric import AnyMetric, read_metrics
 from services.stager.language.scope import Scope
 from services.stager.language.stage import read_description, read_stage, read_stages
 from services.stager.language.version import version_of
@@ -23,15 +23,18 @@ SEGMENT_KEYS = (
 OUT, IN = "out", "in"
 
 
-def read_lifecycle(document: Mapping, faults: Faults) -> Lifecycle:
-    """The lifecycle of a document that begins with `lifecycle` or `segment`. It is right when no error is reported."""
-    is_segment = document.get("segment") is not None
+def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle:
+    """The lifecycle of a document of the kind `lifecycle` or `segment`. It is right when no error is reported."""
+    is_segment = kind == "segment"
     what, known = ("segment", SEGMENT_KEYS) if is_segment else ("lifecycle", LIFECYCLE_KEYS)
     fields = Fields(document, faults, what=f"a {what}", known=known)
     zone = _zone(fields)
     node = document.get("metrics")
     has_metrics = node is not None and not (isinstance(node, Scalar) and node.meaning is None)
-    metrics, kinds = read_metrics(node, faults, zone=zone) if node is not None and has_metrics else ((), {})
+    metrics: tuple[Metric, ...] = ()
+    kinds: dict[str, Kind] = AnyMetric() if node is None and "metrics" in fields else {}
+    if node is not None and has_metrics:
+        metrics, kinds = read_metrics(node, faults, zone=zone)
     forward_only = bool(fields.flag("forward_only"))
     scope = Scope(kinds)
     stages = _segment_stages(fields, scope) if is_segment else _stages(fields, scope, forward_only=forward_only)

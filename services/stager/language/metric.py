@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from services.stager.language.definition import EventNames, Kind, Metric, MetricFunction
 from services.stager.language.fields import METRIC_NAME, Fields, items_of, read_name, read_text_node
@@ -12,6 +13,7 @@ from services.stager.language.window import WINDOW_KEYS, read_window
 from shared.document import Faults, Listing, Mapping, Node, nearest
 from shared.event import RESERVED_NAMES
 
+_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _COMPUTED = re.compile(r" [*/+] ")
 METRICS_MAX = 200  # LANGUAGE.md 3
 
@@ -41,7 +43,28 @@ _FORMS: dict[MetricFunction, _Form] = {
     "regular": _Form(Kind.NUMBER, options=("where", "period", "periods", "at_least")),
     "sequence": _Form(Kind.TIME, options=("where", "within")),
 }
+_MEANT = {"from": "of", "event": "of", "events": "of"}
 _OPTIONS = ("of", "where", *WINDOW_KEYS, "period", "periods", "at_least")
+
+
+class AnyMetric(dict[str, Kind]):
+    """Knows every name: where the metrics could not be read, none can be said to be absent."""
+
+    def get(self, _: str, __: Any = None) -> Any:
+        """The type of a wrong metric, which fits everywhere."""
+        return Kind.ANY
+
+
+class _Kinds(dict[str, Kind]):
+    """The types of metrics by name; what is nearly a name that was no right one is known too, as ANY."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.misnamed: list[str] = []
+
+    def get(self, name: str, default: Any = None) -> Any:
+        known = super().get(name, default)
+        return Kind.ANY if known is None and nearest(name, self.misnamed) else known
 
 
 def metric_keys() -> dict[MetricFunction, tuple[str, ...]]:
@@ -55,16 +78,21 @@ def read_metrics(node: Node, faults: Faults, *, zone: str) -> tuple[tuple[Metric
     """
     if not isinstance(node, Mapping):
         faults.add(node, "`metrics` holds lines such as `orders: {count: Order Completed}`")
-        return (), {}
+        return (), AnyMetric()
     if len(node.entries) > METRICS_MAX:
-        faults.add(node.entries[METRICS_MAX][0], f"a file has at most {METRICS_MAX} metrics")
-    metrics, kinds = [], {}
+        message = f"a lifecycle or a segment has at most {METRICS_MAX} metrics"
+        faults.add(node.entries[METRICS_MAX][0], message)
+    metrics, kinds = [], _Kinds()
     for key, value in node.entries:
         kinds[key.value] = Kind.ANY
+        for word in _WORD.findall(key.value):  # a condition that uses `my-orders` names two metrics
+            kinds.setdefault(word, Kind.ANY)
         name = read_name(key, faults, what="a metric's name", pattern=METRIC_NAME)
+        if name is None:
+            kinds.misnamed.append(key.value)
         metric = _read_metric(value, faults, name=name or "", zone=zone)
         if metric is not None:
-            kinds[key.value] = metric.kind
+            kinds[key.value] = Kind.ANY if key.value in node.repeated else metric.kind
             metrics.append(metric)
     return tuple(metrics), kinds
 
@@ -80,8 +108,7 @@ def _read_metric(node: Node, faults: Faults, *, name: str, zone: str) -> Metric 
     (function,) = written
     form = _FORMS[function]
     known = metric_keys()[function]
-    _report_misplaced(node, faults, function=function, known=known)
-    fields = Fields(node, faults, what=f"`{function}`", known=(*known, *_OPTIONS))
+    fields = Fields(node, faults, what=f"`{function}`", known=known, meant=_MEANT, misplaced=_OPTIONS)
     metric = _with_events(Metric(name, function, form.kind), fields, form=form)
     metric = replace(metric, where=fields.condition("where", WHERE)) if "where" in known else metric
     return _with_options(metric, fields, zone=zone)
@@ -96,12 +123,6 @@ def _report_function(node: Mapping, faults: Faults, *, written: list[MetricFunct
             faults.add(key, f"there is no metric function `{key.value}`", suggestion=near)
             return
     faults.add(node, f"a metric needs a function: {', '.join(_FORMS)}")
-
-
-def _report_misplaced(node: Mapping, faults: Faults, *, function: str, known: tuple[str, ...]) -> None:
-    for key, _ in node.entries:
-        if key.value in _OPTIONS and key.value not in known:
-            faults.add(key, f"`{key.value}` does not fit `{function}`")
 
 
 def _with_events(metric: Metric, fields: Fields, *, form: _Form) -> Metric:
@@ -175,7 +196,8 @@ def _trait_path(node: Node, faults: Faults) -> tuple[str, ...]:
     first, *path = _path(node, faults, what="`changed`") or ("traits", "")
     if first != "traits" or not path:
         text = getattr(node, "value", "")
-        suggestion = f"traits.{text}" if text and first != "traits" else None
+        rest = path if nearest(first, ("traits",)) else [first, *path]
+        suggestion = ".".join(("traits", *rest)) if text and rest and first != "traits" else None
         faults.add(node, "`changed` names a trait, as in `traits.plan`", suggestion=suggestion)
     return tuple(path)
 

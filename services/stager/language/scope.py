@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.stager.language.definition import Expression, Kind, MetricValue, PropertyValue, TraitValue
-from shared.document import nearest
+from shared.document import Hints, nearest
 
 ARITIES = {
     "since": 1, "time_to": 1, "in_stage": 0, "entered": 0, "if": 3, "exists": 1, "date": 1, "lower": 1,
@@ -29,6 +29,7 @@ class Scope:
     metrics: Mapping[str, Kind] | None
     absent: str = "this file has no metric"
     advice: str = ""
+    hints: Hints = field(default_factory=Hints, compare=False)
 
     @property
     def functions(self) -> list[str]:
@@ -80,4 +81,4 @@ def _no_metric(word: str, scope: Scope, metrics: Mapping[str, Kind]) -> Unknown:
         return Unknown("a trait is written with its name, as in `traits.plan`")
     hints = [part for part in (scope.advice, f"a trait is written `traits.{word}`", "a text stands in quotes") if part]
     message = f"{scope.absent} `{word}` ({', '.join(hints)})"
-    return Unknown(message, nearest(word, metrics))
+    return Unknown(message, scope.hints.nearest(word, metrics))

@@ -7,7 +7,7 @@ from services.stager.language.fields import Fields, items_of, read_name, read_te
 from services.stager.language.linger import read_linger, read_re_enter
 from services.stager.language.scope import Scope
 from services.stager.language.walk import counts_the_visit
-from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
+from shared.document import Faults, Hints, Listing, Mapping, Node, Scalar
 
 STAGE_KEYS = ("stage", "when", "until", "from", "re_enter", "min_stay", "linger", "description")
 
@@ -24,8 +24,8 @@ def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool)
         else:
             faults.add(item, "a stage begins with `- stage: NAME`")
     stages = tuple(read_stage(place, name=_name(place), scope=scope) for place in places)
-    _check_names(places, stages)
-    if len({stage.name for stage in stages}) == len(stages):
+    are_known = len(places) == len(node.items) and all(stage.name for stage in stages)
+    if _check_names(places, stages, are_known=are_known) and are_known:
         _check_reach(places, stages, forward_only=forward_only)
     return stages
 
@@ -62,7 +62,7 @@ def read_description(fields: Fields) -> str:
 def _name(fields: Fields) -> str:
     node = fields.node("stage")
     if node is None:
-        if "stage" not in fields and "name" not in fields:
+        if "stage" not in fields:
             fields.faults.add(fields.mapping, "a stage needs a name: `stage: NAME`")
         return ""
     return read_name(node, fields.faults, what="a stage's name") or ""
@@ -80,23 +80,26 @@ def _came_from(fields: Fields) -> frozenset[str] | None:
     return frozenset(name for name in names if name is not None)
 
 
-def _check_names(places: list[Fields], stages: tuple[Stage, ...]) -> None:
-    """Each name once, and every `from` one of them."""
+def _check_names(places: list[Fields], stages: tuple[Stage, ...], *, are_known: bool) -> bool:
+    """Whether each name is there once. Where all names are known, every `from` is one of them."""
     seen: set[str] = set()
     known = {stage.name for stage in stages}
+    hints = Hints()
     for fields, stage in zip(places, stages, strict=True):
         if stage.name and stage.name in seen:
             fields.faults.add(fields.mapping.get("stage") or fields.mapping, f"there are two stages `{stage.name}`")
         seen.add(stage.name)
         for item in items_of(fields.mapping.get("from") or Listing(fields.mapping.source, 0, 0, ())):
-            if isinstance(item, Scalar) and isinstance(item.meaning, str) and item.value not in known:
-                message = f"`from` names `{item.value}`, which is no stage of this lifecycle"
-                fields.faults.add(item, message, suggestion=nearest(item.value, known))
+            text = item.meaning if isinstance(item, Scalar) else None
+            if are_known and isinstance(text, str) and text.strip() and text not in known:
+                message = f"`from` names `{text}`, which is no stage of this lifecycle"
+                fields.faults.add(item, message, suggestion=hints.nearest(text, known))
+    return len(seen) == len(stages)
 
 
 def _check_reach(places: list[Fields], stages: tuple[Stage, ...], *, forward_only: bool) -> None:
     known = {stage.name for stage in stages}
-    if any(stage.came_from is not None and not stage.came_from & known for stage in stages) or "" in known:
+    if any(stage.came_from is not None and not stage.came_from & known for stage in stages):
         return  # reported already; what follows from it would be noise
     reached = _reached(stages, forward_only=forward_only)
     for fields, stage in zip(places, stages, strict=True):
@@ -108,13 +111,17 @@ def _check_reach(places: list[Fields], stages: tuple[Stage, ...], *, forward_onl
 
 def _reached(stages: tuple[Stage, ...], *, forward_only: bool) -> set[str]:
     """The stages that some path leads to, beginning with no stage: that opens all without `from`."""
-    reached = {stage.name for stage in stages if stage.came_from is None}
-    grows = True
-    while grows:
-        grows = False
-        for place, stage in enumerate(stages):
-            before = {other.name for other in (stages[:place] if forward_only else stages)} & reached
-            if stage.name not in reached and stage.came_from is not None and stage.came_from & before:
-                reached.add(stage.name)
-                grows = True
+    places = {stage.name: place for place, stage in enumerate(stages)}
+    leads_to: dict[str, list[str]] = {}
+    for stage in stages:
+        for source in stage.came_from or ():
+            if source in places and (not forward_only or places[source] < places[stage.name]):
+                leads_to.setdefault(source, []).append(stage.name)
+    waiting = [stage.name for stage in stages if stage.came_from is None]
+    reached = set(waiting)
+    while waiting:
+        for name in leads_to.get(waiting.pop(), ()):
+            if name not in reached:
+                reached.add(name)
+                waiting.append(name)
     return reached

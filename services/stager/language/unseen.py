@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 
 from services.stager.language.fields import items_of
-from services.stager.language.file import is_story
 from services.stager.language.metric import event_nodes
-from shared.document import Fault, Faults, Mapping, Node, Scalar, nearest
+from shared.document import Fault, Faults, Hints, Mapping, Node, Scalar
+from shared.document_kind import is_story
 
 
 def unseen_names(documents: Iterable[Node], seen: Set[str]) -> list[Fault]:
     """A warning for each event name in the metrics of these documents that is not `seen`, in order of place."""
-    faults = Faults()
+    faults, hints = Faults(), Hints()
     for document in documents:
         for node in _names(document):
             if node.value not in seen and node.value != "*":
                 message = f"no event of the sample is named `{node.value}`"
-                faults.add(node, message, suggestion=nearest(node.value, seen), severity="warning")
+                faults.add(node, message, suggestion=hints.nearest(node.value, seen), severity="warning")
     return faults.in_order()
 
 

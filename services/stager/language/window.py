@@ -16,7 +16,7 @@ _NEEDS = {"ago": "within", "back": "calendar"}
 
 def read_window(fields: Fields) -> Window | None:
     """The window of a metric, None for all time (or when it is wrong, and reported)."""
-    chosen = [key for key in ("within", "between", "calendar") if key in fields]
+    chosen = [key for key in ("within", "between", "calendar") if fields.mapping.get(key) is not None]
     for extra in chosen[1:]:
         fields.faults.add(fields.key(extra), f"`{extra}` and `{chosen[0]}` exclude one another")
     for option, needed in _NEEDS.items():

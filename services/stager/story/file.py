@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from services.stager.language.fields import Fields, items_of, read_text_node
-from services.stager.language.file import files_of, is_story
 from services.stager.story.step import read_step
 from services.stager.story.story import Step, Story
 from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar
-from shared.document_reader import read_file
+from shared.document_files import files_of, read_file
+from shared.document_kind import is_story
 
 STORY_KEYS: Final = ("story", "given", "lifecycle", "customer", "description", "steps")
 STEPS_MAX: Final = 1_000  # a story is read by people

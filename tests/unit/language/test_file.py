@@ -244,3 +244,18 @@ def test_the_version_changes_with_the_meaning(other: str) -> None:
 
 def test_a_version_is_twelve_hexadecimal_digits_and_the_same_in_every_run() -> None:
     assert version(VERSIONED.replace("[A, B]", "[A, B, C, D, E, F]")) == "c7f7cbd9c362"
+
+
+@pytest.mark.parametrize("written", ["true", "True", "TRUE"])
+def test_a_condition_that_yaml_takes_for_a_flag_is_that_flag(written: str) -> None:
+    (lifecycle,) = load_text(f"segment: s\nwhen: {written}", file="f.yaml").lifecycles
+
+    assert lifecycle.stages[1].when == Constant(True, Kind.FLAG)
+
+
+def test_each_lifecycle_of_a_file_may_have_two_hundred_metrics() -> None:
+    metrics = "".join(f"  m{place}: {{count: A}}\n" for place in range(200))
+    carry = ", ".join(f"m{place}" for place in range(200))
+    text = "---\n".join(f"segment: {name}\nwhen: true\ncarry: [{carry}]\nmetrics:\n{metrics}" for name in "ab")
+
+    assert len(load_text(text, file="f.yaml").lifecycles) == 2

@@ -43,12 +43,26 @@ BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
     "{count: $pag}": (14, "$pag", "begin with `$`", "$page"),
     "{count: [A, '*']}": (18, "'*'", "stands alone", None),
     "{count: A, witihn: 3d}": (17, "witihn", "no key", "within"),
+    "{count: A, B}": (17, "B", "are a list", None),
+    "{count: A, witin: 7d, ago: 1d}": (17, "witin", "no key", "within"),
+    "{count: A, calender: day, back: 1}": (17, "calender", "no key", "calendar"),
+    "{count: A, within: 99999999999999d}": (25, "99999999999999d", "at most", None),
+    "{count: A, where: contains(tags, b)}": (32, "(", "commas and brackets", None),
+    "{count: A, where: if(a, b, c) == 1}": (26, "(", "commas and brackets", None),
+    "{count: A, where: x == 'a, b', within: 7d}": (29, "'", "commas and brackets", None),
+    "{count: Don't, B}": (21, "B", "are a list", None),
+    "{count: A, where: x.`a(` == 1, b}": (37, "b", "no key", None),
+    "{last: A, withn: 7d}": (16, "withn", "no key", None),
+    "{changed: trait.plan}": (16, "trait.plan", "names a trait", "traits.plan"),
+    "{regular: A, perod: 7d, periods: 4}": (19, "perod", "no key", "period"),
+    "{sum: p, off: A}": (15, "off", "no key", "of"),
+    "{sum: p, from: A}": (15, "from", "no key", "of"),
     "{count: A, of: B}": (17, "of", "does not fit", None),
     "{count: A, period: 3d}": (17, "period", "does not fit", None),
     "{count: A, within: 90}": (25, "90", "needs a unit", "90d"),
     "{count: A, within: 7 days}": (25, "7 days", "units", "7d"),
     "{count: A, within: 0d}": (25, "0d", "above zero", None),
-    "{count: A, within: -1d}": (25, "-1d", "no duration", None),
+    "{count: A, within: -1d}": (25, "-1d", "above zero", None),
     "{count: A, within: [1d]}": (25, "[1d]", "is a duration", None),
     "{count: A, ago: 3d}": (17, "ago", "only with `within`", None),
     "{count: A, back: 1}": (17, "back", "only with `calendar`", None),
@@ -110,6 +124,14 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     "linger: every 3d": (7, 13, "every 3d", "{after: 3d, every: 3d, times: 3}", None),
     "whn: n > 1": (7, 5, "whn", "no key", "when"),
     "when:": (7, 5, "when", "nothing stands", None),
+    "whn: n > 1\n    until: n > 2": (7, 5, "whn", "no key", "when"),
+    "when: in_stage() > 1d\n    untl: n > 2": (8, 5, "untl", "no key", "until"),
+    "linger: {afer: 7d}": (7, 14, "afer", "no key", "after"),
+    "linger: {after: 7d, evry: 7d, times: 2}": (7, 25, "evry", "no key", "every"),
+    "linger: {after: 7d, every: 0d}": (7, 32, "0d", "above zero", None),
+    "re_enter: {afer: 7d}": (7, 16, "afer", "no key", "after"),
+    'from: ""': (7, 11, '""', "empty", None),
+    "min_stay: -7d": (7, 15, "-7d", "above zero", None),
     "when: ordres > 1": (7, 11, "ordres", "no metric", None),
     'when: "m > 1"': (7, 12, "m", "no metric", None),
     "when: >-\n      n > 1\n      and k > 1": (9, 11, "k", "no metric", None),
@@ -119,6 +141,9 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     'when: n > 1 and traits.x == "a #1"': (7, 33, '"', "begins a comment", None),
     "when: in_stage() > 1d": (7, 5, "when", "needs an `until`", None),
     "when: entered() == entered()": (7, 5, "when", "needs an `until`", None),
+    "when: |\n      n >=\n\n": (8, 11, "", "ends too early", None),
+    "when: !n": (7, 11, "!", "must stand in quotes", None),
+    "when: *n": (7, 11, "*n", "must stand in quotes", None),
     "until: n > 1": (7, 5, "until", "needs a `when`", None),
     "from: c": (7, 11, "c", "no stage", None),
     "from: [a, c]": (7, 15, "c", "no stage", None),
@@ -157,6 +182,27 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: 1\nstages: [{stage: a}]": (1, 12, "1", "in quotes", None),
     "lifecycle:\nstages: [{stage: a}]": (1, 1, "lifecycle", "nothing stands", None),
     "lifecycle: x": (1, 1, "lifecycle", "needs `stages`", None),
+    "lifecycle: x\nstags: [{stage: a}]": (2, 1, "stags", "no key", "stages"),
+    "lifecycle: x\nmetrcs: {n: {count: A}}\nstages: [{stage: a, when: n > 1}]": (2, 1, "metrcs", "no key", "metrics"),
+    "lifecycle: x\nmetrics: [n]\nstages: [{stage: a, when: n > 1}]": (2, 10, "[n]", "holds lines", None),
+    "lifecycle: x\nmetrics: {my-n: {count: A}}\nstages: [{stage: a, when: my-n > 1}]": (2, 11, "my-n", "name", "my_n"),
+    "lifecycle: x\nmetrics: {n: {count: A}, n: {last: A}}\nstages: [{stage: a, when: since(n) > 1d}]": (
+        2,
+        26,
+        "n",
+        "twice",
+        None,
+    ),
+    "lifecycle: x\nmetrics: {'or]ders': {count: A}}\nstages: [{stage: a, when: orders > 1}]": (
+        2,
+        11,
+        "'or]ders'",
+        "name",
+        "or_ders",
+    ),
+    "lifecycle: x\nstages: [{stge: a}, {stage: b, from: a}]": (2, 11, "stge", "no key", "stage"),
+    "lifecycle: x\nstages: [{stage: A}, {stage: b, from: A}]": (2, 18, "A", "stage's name", "a"),
+    "segment: x\nwhn: true\nuntil: false": (2, 1, "whn", "no key", "when"),
     "lifecycle: x\nstages: []": (2, 9, "[]", "list of stages", None),
     "lifecycle: x\nstages: [a]": (2, 10, "a", "- stage: NAME", None),
     "lifecycle: x\nstages: [{when: true}]": (2, 10, "{when: true}", "needs a name", None),
@@ -174,6 +220,11 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: x\nmetrics: {a-b: {count: A}}\nstages: [{stage: a}]": (2, 11, "a-b", "a metric's name", "a_b"),
     "lifecycle: x\nstages: [{stage: a}]\nlifecycle: y": (3, 1, "lifecycle", "twice", None),
     "lifecyle: x\nstages: [{stage: a}]": (1, 1, "lifecyle", "no key", "lifecycle"),
+    "lifecyle: x\nmetrics: {m: {count: A}}\nstages: [{stage: a}]": (1, 1, "lifecyle", "no key", "lifecycle"),
+    "Lifecycle: x\nstages: [{stage: a}]": (1, 1, "Lifecycle", "no key", "lifecycle"),
+    "segmant: x\nwhen: true": (1, 1, "segmant", "no key", "segment"),
+    "stages: [{stage: a}]": (1, 1, "stages: [{stage: a}]", "begins with", None),
+    "stroy: x": (1, 1, "stroy", "no key", "story"),
     "a: 1": (1, 1, "a: 1", "begins with", None),
     "word": (1, 1, "word", "begins with", None),
     "lifecycle: x\nsegment: y": (2, 1, "segment", "one thing", None),
@@ -182,7 +233,13 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "segment: x\nwhen: in_stage() > 1d": (2, 1, "when", "needs an `until`", None),
     "lifecycle: x\nstages: [{stage: a}]\n---\nsegment: x\nwhen: true": (4, 10, "x", "taken already", None),
     "lifecycle: x\nforward_only: true\nstages: [{stage: a, from: b}, {stage: b}]": (3, 21, "from", "can ever", None),
-    'lifecycle: x\nmetrics: {m: {count: A, where: contains(t, "b")}}': (2, 47, "", "commas and brackets", None),
+    'lifecycle: x\nmetrics: {m: {count: A, where: contains(t, "b")}}\nstages: [{stage: a}]': (
+        2,
+        47,
+        "",
+        "commas and brackets",
+        None,
+    ),
 }
 
 
@@ -197,6 +254,10 @@ def test_a_wrong_file_says_where_and_why(written: str) -> None:
     assert part in fault.message
 
 
+def test_a_document_whose_first_key_is_misspelt_is_read_all_the_same() -> None:
+    assert [fault.text for fault in faults_of("segmant: x\nwhen: k")] == ["segmant", "k"]
+
+
 def test_brackets_that_yaml_has_claimed_inside_braces_are_explained() -> None:
     first, *_ = faults_of(f"{HEAD}  m: {{count: A, where: contains(tags, b)}}\n{STAGES}")
 
@@ -207,7 +268,44 @@ def test_brackets_that_yaml_has_claimed_inside_braces_are_explained() -> None:
 def test_all_faults_of_a_file_are_reported_at_once_in_order_of_place() -> None:
     text = "lifecycle: X\nmetrics: {n: {count: 1}}\nstages: [{stage: a, when: k}]\n---\nsegment: y\n---\nb: [\n"
 
-    assert [fault.line for fault in faults_of(text)] == [1, 2, 3, 5, 8]
+    assert [fault.line for fault in faults_of(text)] == [1, 2, 3, 5, 7]
+
+
+def test_one_fault_of_yaml_hides_no_other_fault() -> None:
+    text = """lifecycle: Shop
+metrics:
+  m: {cout: X}
+  k: {count: X, where: contains(tags, "b")}
+  j: {count: X, where: contains(tags, "c")}
+stages:
+  - stage: a
+  - stage: b
+    when: k > 1 and "b" == traits.x
+  - stage: c
+    when: "c" == traits.x and kk > 1
+    until: j > 1
+---
+segment: VIP
+when: truee
+"""
+
+    assert [(fault.line, fault.column) for fault in faults_of(text)] == [
+        (1, 12), (3, 7), (4, 42), (5, 42), (11, 15), (14, 10), (15, 7)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('lifecycle: Shop\ndescription: "x\nstages:\n  - stage: A\n', [1, 2, 4]),
+        ("lifecycle: Shop\nstages:\n\t- stage: A\n", [1, 3, 3]),
+        ('lifecycle: s\nstages:\n  - stage: "a" b\n  - stage: c\n    from: a\n    until: 3\n', [3, 6, 6]),
+        ("lifecycle: s\nmetrics: {a\nstages:\n  - stage: b\n    when: n > 1\n", [2]),
+        ("lifecycle: s\nstages:\n  - {stage: a, when: f(x, y)}\n  - stage: b\n    from: a\n", [3]),
+    ],
+)
+def test_what_only_follows_from_a_fault_of_yaml_is_not_reported(text: str, lines: list[int]) -> None:
+    assert [fault.line for fault in faults_of(text)] == lines
 
 
 def test_a_comma_in_a_text_inside_braces_is_explained_too() -> None:

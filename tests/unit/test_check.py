@@ -1,0 +1,90 @@
+"""`stageline check`: every document is judged once, by the reader that it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.main import app
+
+
+def check(folder: Path, text: str, *options: str) -> Result:
+    (folder / "f.yaml").write_text(text)
+    return CliRunner().invoke(app, ["check", str(folder / "f.yaml"), *options])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lifecyle: shop\nmetrics: {n: {count: A}}\nstages: [{stage: a, when: n > 1}]\n",
+        "Lifecycle: shop\nstages: [{stage: a}]\n",
+        "segmant: x\nwhen: true\n",
+        "campagn: x\non: {lifecycle: a, stage: b, change: moved}\nsend: [{channel: console}]\n",
+        "subscripton: x\nsend: [{channel: kafka}]\n",
+        "stages: [{stage: a}]\n",
+        "lifecycle: x\ncampaign: y\n",
+        "hello\n",
+        "3\n",
+        "- lifecycle: shop\n",
+    ],
+)
+def test_a_document_of_no_clear_kind_is_one_fault(text: str, tmp_path: Path) -> None:
+    result = check(tmp_path, text)
+
+    assert result.exit_code == 1
+    assert result.stderr.count(": error: ") == 1
+
+
+SEGMENT = "segment: s\nmetrics: {n: {count: A}}\nwhen: n > 1\n"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n---\n"])
+def test_a_file_with_nothing_in_it_is_warned_of(text: str, tmp_path: Path) -> None:
+    result = check(tmp_path, text)
+
+    assert result.exit_code == 0
+    assert "warning: there is nothing in this file" in result.stderr
+
+
+def test_a_folder_with_nothing_in_it_is_warned_of(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["check", str(tmp_path)])
+
+    assert result.exit_code == 0
+    assert "warning: there is no `*.yaml`" in result.stderr
+
+
+@pytest.mark.parametrize("sample", ["", "no JSON\n"])
+def test_a_sample_without_an_event_is_said_once(sample: str, tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_text(sample)
+
+    result = check(tmp_path, SEGMENT, "--events", str(tmp_path / "events.ndjson"))
+
+    assert result.exit_code == 0
+    assert result.stderr.count("warning") == result.stderr.count("no event that can be read") == 1
+
+
+def test_lines_of_the_sample_that_cannot_be_used_do_not_refuse_the_files(tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_text('no JSON\n{"userId": "a", "event": "A", "timestamp": "2026-01-01"}\n')
+
+    result = check(tmp_path, SEGMENT, "--events", str(tmp_path / "events.ndjson"))
+
+    assert result.exit_code == 0
+    assert "events.ndjson:1: " in result.stderr
+    assert "warning" not in result.stderr
+
+
+def test_what_nobody_reads_to_the_end_is_counted(tmp_path: Path) -> None:
+    result = check(tmp_path, SEGMENT + "n: 1\n" * 1_500)
+
+    assert result.stderr.count(": error: ") == 1_000
+    assert result.stderr.endswith("and 500 more\n")
+
+
+def test_a_long_chain_of_stages_in_any_order_is_followed_to_its_end(tmp_path: Path) -> None:
+    stages = "".join(f"  - stage: s{place}\n    from: s{place + 1}\n" for place in range(3_000))
+
+    result = check(tmp_path, f"lifecycle: long\nstages:\n{stages}  - stage: s3000\n")
+
+    assert result.stdout == "ok: 1 lifecycle, 0 segments, 0 campaigns\n"
