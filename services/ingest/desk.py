@@ -17,13 +17,14 @@ from services.ingest.body import read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
 from services.ingest.envelope import read_batch, read_single
-from services.ingest.history import IMPORT_BYTES_HELD, Import, Resumption
+from services.ingest.history import IMPORT_BYTES_HELD, Import
 from services.ingest.keys import WriteKey, basic_user, bearer_token
 from services.ingest.ledger import Ledger, import_id
 from services.ingest.limits import BATCH_BYTES_MAX, EVENT_BYTES_MAX, REJECTS_NOTED_MAX
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Refusal, Rejected
 from services.ingest.rejects import Reject, Rejects, excerpt_of
+from services.ingest.resumption import Resumption
 from services.ingest.room import Room, Seat
 from services.ingest.schemas import Mode, Schemas
 from shared.clock import Clock, rfc3339

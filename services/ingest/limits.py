@@ -14,6 +14,8 @@ REFUSALS_SHOWN_MAX = 100  # of an import: enough to see what is wrong, whatever 
 IMPORT_APPEND_EVENTS_MAX = 1_000  # records of one append: larger gains nothing, smaller pays the log's round trip
 IMPORT_APPEND_BYTES_MAX = 1024 * 1024  # the same, for large lines
 IMPORT_NOTE_LINES = 20_000  # between two notes of how far an import is: what going on has to look through
+IMPORT_MARKS_MAX = 100  # of an import, where what comes again is held to what came: two kilobytes of each note
+IMPORT_APART_MAX = 1_000  # refused lines of which an import knows when they come mended: twenty kilobytes of each note
 IMPORT_PAUSE_MIN_S = 1.0  # an import over its rate appends what it has and waits this long; less would be many appends
 CHUNK_BYTES_MAX = 64 * 1024  # one step of decompression: what an import holds beside its pending records
 

@@ -25,6 +25,8 @@ class Code(StrEnum):
     RATE_LIMITED = "rate_limited"
     SCHEMA = "schema"
     IMPORT_RUNNING = "import_running"
+    IMPORT_GAP = "import_gap"
+    IMPORT_DIFFERS = "import_differs"
     UNAVAILABLE = "unavailable"
 
 
