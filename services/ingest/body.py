@@ -23,8 +23,15 @@ _GZIP_WINDOW = 31  # zlib's way of saying: gzip only, with its largest window
 class BrokenOff(Rejected):
     """The caller stopped sending before the body was whole."""
 
+    def __init__(self, message: str, code: Code = Code.BROKEN_BODY) -> None:
+        super().__init__(code, message)
+
+
+class BrokenGzip(BrokenOff):
+    """The body is gzip that cannot be unpacked to its end: the same body again will not be better."""
+
     def __init__(self, message: str) -> None:
-        super().__init__(Code.BROKEN_BODY, message)
+        super().__init__(message, Code.BROKEN_GZIP)
 
 
 class Unpacker:
@@ -37,7 +44,7 @@ class Unpacker:
         self._members = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """What this chunk unpacks to. Errors: BrokenOff when it is no gzip although it began as such."""
+        """What this chunk unpacks to. Errors: BrokenGzip when it is no gzip although it began as such."""
         if self._is_gzip is None:
             chunk = self._head + chunk
             if len(chunk) < len(_MAGIC):
@@ -53,9 +60,9 @@ class Unpacker:
                 yield part
 
     def end(self) -> bytes:
-        """What was held back. Errors: BrokenOff when the gzip is not whole."""
+        """What was held back. Errors: BrokenGzip when the gzip is not whole."""
         if self._is_gzip and not (self._inflater and self._inflater.eof):
-            raise BrokenOff("the gzip body ends early")
+            raise BrokenGzip("the gzip body ends early")
         return self._head
 
     def _inflated(self, part: bytes) -> Iterator[bytes]:
@@ -67,7 +74,7 @@ class Unpacker:
             try:
                 piece = inflater.decompress(part, CHUNK_BYTES_MAX)
             except zlib.error as error:
-                raise BrokenOff(f"the body is not gzip: {error}") from error
+                raise BrokenGzip(f"the body is not gzip: {error}") from error
             if piece:
                 yield piece
             part = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
@@ -76,7 +83,7 @@ class Unpacker:
     def _next_member(self) -> zlib._Decompress:
         self._members += 1
         if self._members > GZIP_MEMBERS_MAX:
-            raise BrokenOff(f"the body has more than {GZIP_MEMBERS_MAX} gzip members")
+            raise BrokenGzip(f"the body has more than {GZIP_MEMBERS_MAX} gzip members")
         return zlib.decompressobj(_GZIP_WINDOW)
 
 

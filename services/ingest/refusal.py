@@ -21,6 +21,7 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     TOO_MANY_EVENTS = "too_many_events"
     BROKEN_BODY = "broken_body"
+    BROKEN_GZIP = "broken_gzip"
     UNKNOWN_KEY = "unknown_key"
     RATE_LIMITED = "rate_limited"
     SCHEMA = "schema"

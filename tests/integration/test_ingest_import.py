@@ -124,7 +124,7 @@ async def test_a_truncated_gzip_says_how_far_it_came_and_leaves_the_import_open(
     response = await client.post("/v1/import", content=body[:-2000])
 
     answer = response.json()
-    assert (response.status_code, answer["code"]) == (400, "broken_body")
+    assert (response.status_code, answer["code"]) == (400, "broken_gzip")
     assert answer["accepted"] == answer["acknowledged_line"] == len(told(log)) > 0
     assert ends(log) == [0, 0, 0]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,11 +11,9 @@ import pytest
 
 import services.ingest.history
 import services.ingest.resumption
-from services.ingest.import_command import Destination, run_import
 from services.ingest.ledger import Ledger, import_id
 from services.ingest.refusal import Rejected
 from shared.clock import SystemClock
-from shared.errors import Refused
 from shared.event import decode
 from shared.log import Entry, Log
 from shared.log_embedded import EmbeddedLog
@@ -259,50 +255,3 @@ async def test_another_key_is_another_import(log: EmbeddedLog) -> None:
         found = await ids(log)
 
     assert found == Counter({"m0": 2})
-
-
-class _Flaky(EmbeddedLog):
-    """Does not answer the second append of events, although it has taken it."""
-
-    calls = 0
-
-    async def append(self, topic: str, entries: list[Entry], *, timeout_s: float) -> list[int]:  # type: ignore[override]
-        offsets = await super().append(topic, entries, timeout_s=timeout_s)
-        self.calls += topic == EVENTS
-        if topic == EVENTS and self.calls == 2:
-            raise services.ingest.history.Unavailable("no answer")
-        return offsets
-
-
-async def test_the_command_goes_on_by_itself_after_a_break(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "history.ndjson"
-    file.write_bytes(lines(0, 3000))
-    log = _Flaky(tmp_path / "log.db", clock=SystemClock())
-    await log.open()
-    async with serving(log) as (client, _):
-        code = await asyncio.to_thread(run_import, file, Destination(str(client.base_url), "shop-key"), pause_s=0.01)
-        found = await ids(log)
-    await log.close()
-
-    assert (code, found) == (0, each_once(3000))
-    assert "1000 accepted, 2000 there before, 0 refused" in capsys.readouterr().out
-
-
-async def test_the_command_names_refused_lines(
-    log: EmbeddedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "history.ndjson"
-    file.write_bytes(lines(0, 1) + json.dumps({"event": "e"}).encode() + b"\n")
-    async with serving(log) as (client, _):
-        code = await asyncio.to_thread(run_import, file, Destination(str(client.base_url), "shop-key"))
-
-    assert code == 1
-    assert "line 2: " in capsys.readouterr().err
-
-
-async def test_the_command_says_that_a_key_is_unknown(log: EmbeddedLog, tmp_path: Path) -> None:
-    file = tmp_path / "history.ndjson"
-    file.write_bytes(lines(0, 1))
-    async with serving(log) as (client, _):
-        with pytest.raises(Refused, match="unknown_key"):
-            await asyncio.to_thread(run_import, file, Destination(str(client.base_url), "nobody"))
