@@ -53,7 +53,12 @@ class Ingest:
     admin_token: str = ""
 
     def note(self, caller: Caller, error: Rejected, *, text: bytes | None = None) -> None:
-        """Keep a refusal where the operator looks; `text` is the item it is about, else the whole body."""
+        """Keep a refusal where the operator looks, if it is among the first of its request; `text` is the item it is
+        about, else the whole body.
+        """
+        if caller.noted >= REJECTS_NOTED_MAX:
+            return
+        caller.noted += 1
         excerpt = excerpt_of(caller.body if text is None else text)
         received_at = rfc3339(self.clock.now_ms())
         self.rejects.add(
@@ -86,6 +91,7 @@ class Caller:
     route: str
     source: str | None = None
     body: bytes = b""
+    noted: int = 0
 
 
 Taker = Callable[[Ingest, Caller], Awaitable[Response]]
@@ -202,7 +208,8 @@ async def _run_import(
     work = Import(
         ingest.delivery, source=key.source, clock=ingest.clock, resumption=resumption,
         traceparent=caller.request.headers.get("traceparent"),
-        first_line=_first_line(caller.request.query_params.get("line")), pause_s=lambda: ingest.doorman.pause_s(key),
+        first_line=_first_line(caller.request.query_params.get("line")), check=ingest.check(caller),
+        pause_s=lambda: ingest.doorman.pause_s(key),
     )  # fmt: skip
     try:
         await work.run(caller.request.receive, ingest.stop, is_last=is_last)

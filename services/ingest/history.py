@@ -13,7 +13,7 @@ from contextlib import suppress
 import msgspec
 from starlette.types import Receive
 
-from services.ingest.admit import Intake, admit_item
+from services.ingest.admit import Check, Intake, admit_item
 from services.ingest.body import BrokenOff, Unpacker, chunks
 from services.ingest.delivery import Delivery
 from services.ingest.encode import entries
@@ -63,7 +63,7 @@ class Progress(msgspec.Struct):
 
 class Import:
     """One import under way. `first_line` is the number of the first line that is sent; `pause_s` is asked at every
-    event how long to wait before the next.
+    event how long to wait before the next; `check` is what every line has to pass beside.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Import:
         traceparent: str | None = None,
         resumption: Resumption | None = None,
         first_line: int = 1,
+        check: Check | None = None,
         pause_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._delivery = delivery
@@ -83,6 +84,7 @@ class Import:
         self._traceparent = traceparent
         self._resumption = resumption
         self._first_line = first_line
+        self._check = check
         self._pause_s = pause_s
         self._pending: list[Event] = []
         self._pending_lines: list[int] = []
@@ -141,7 +143,8 @@ class Import:
         self.progress.ended = is_last
 
     async def _take(self, lines: Iterable[bytes | None], stop: asyncio.Event) -> None:
-        intake = Intake(self._source, self._clock.now_ms(), kind_default="track", historical=True)
+        now_ms = self._clock.now_ms()
+        intake = Intake(self._source, now_ms, kind_default="track", historical=True, check=self._check)
         for line in lines:
             pause_s = self._pause_s() if self._judge(line, intake) else 0.0
             is_over_rate = pause_s >= IMPORT_PAUSE_MIN_S
