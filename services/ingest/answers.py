@@ -52,7 +52,7 @@ def batch_answer(*, accepted: int, refusals: Sequence[Refusal]) -> Response:
 
 def import_answer(progress: Progress) -> Response:
     """200 with what became of the lines, or 400 when every line was refused."""
-    beside = msgspec.to_builtins(progress)
+    beside = msgspec.structs.asdict(progress)
     if progress.accepted or progress.repeated or not progress.refused:
         return success(beside)
     first = progress.rejected[0]

@@ -209,17 +209,15 @@ async def _run_import(
         ingest.delivery, source=key.source, clock=ingest.clock, resumption=resumption,
         traceparent=caller.request.headers.get("traceparent"),
         first_line=_first_line(caller.request.query_params.get("line")), check=ingest.check(caller),
-        pause_s=lambda: ingest.doorman.pause_s(key),
+        pause_s=lambda: ingest.doorman.pause_s(key), note=lambda error, text: ingest.note(caller, error, text=text),
     )  # fmt: skip
     try:
         await work.run(caller.request.receive, ingest.stop, is_last=is_last)
     except Rejected as error:
-        return answers.rejection(error, beside=msgspec.to_builtins(work.progress))
+        ingest.note(caller, error)
+        return answers.rejection(error, beside=msgspec.structs.asdict(work.progress))
     except Unavailable as error:
-        return answers.unavailable(error, beside=msgspec.to_builtins(work.progress))
-    finally:
-        for refusal in work.progress.rejected[:REJECTS_NOTED_MAX]:
-            ingest.note(caller, Rejected(refusal.code, f"line {refusal.line}: {refusal.message}", field=refusal.field))
+        return answers.unavailable(error, beside=msgspec.structs.asdict(work.progress))
     return answers.import_answer(work.progress)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Literal
 
 import msgspec
 from starlette.types import Receive
@@ -23,9 +24,10 @@ from services.ingest.limits import (
     IMPORT_APPEND_BYTES_MAX,
     IMPORT_APPEND_EVENTS_MAX,
     IMPORT_PAUSE_MIN_S,
-    REFUSALS_SHOWN_MAX,
+    IMPORT_REFUSALS_MAX,
+    REFUSAL_LENGTH_MAX,
 )
-from services.ingest.lines import Lines
+from services.ingest.lines import Lines, TooLong
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Rejected
 from services.ingest.resumption import ImportGap, Resumption
@@ -34,8 +36,11 @@ from shared.errors import Unavailable
 from shared.event import Event
 from shared.waiting import wait_for
 
-# Pending lines, the records made of them, and the pieces on the way.
-IMPORT_BYTES_HELD = 4 * IMPORT_APPEND_BYTES_MAX
+# Pending lines, the records made of them, the pieces on the way, and what is said of refused lines.
+IMPORT_BYTES_HELD = 5 * IMPORT_APPEND_BYTES_MAX
+
+Note = Callable[[Rejected, bytes], None]
+"""Shows a refusal, and what it is about, to the operator."""
 
 
 class LineRefusal(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,8 +53,8 @@ class LineRefusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Progress(msgspec.Struct):
-    """How far an import is: `accepted` events are in the log, `repeated` were there before, `rejected` lists the first
-    of the `refused`.
+    """How far an import is: `accepted` events are in the log, `repeated` were there before, `rejected` lists the
+    `refused` in order, the first 5,000 of them.
     """
 
     accepted: int = 0
@@ -63,7 +68,8 @@ class Progress(msgspec.Struct):
 
 class Import:
     """One import under way. `first_line` is the number of the first line that is sent; `pause_s` is asked at every
-    event how long to wait before the next; `check` is what every line has to pass beside.
+    event how long to wait before the next; `check` is what every line has to pass beside; `note` is told of each
+    refusal at once.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class Import:
         first_line: int = 1,
         check: Check | None = None,
         pause_s: Callable[[], float] = lambda: 0.0,
+        note: Note = lambda _error, _text: None,
     ) -> None:
         self._delivery = delivery
         self._source = source
@@ -86,6 +93,7 @@ class Import:
         self._first_line = first_line
         self._check = check
         self._pause_s = pause_s
+        self._note = note
         self._pending: list[Event] = []
         self._pending_lines: list[int] = []
         self._pending_bytes = 0
@@ -142,7 +150,7 @@ class Import:
             await before.note(is_end=is_last)
         self.progress.ended = is_last
 
-    async def _take(self, lines: Iterable[bytes | None], stop: asyncio.Event) -> None:
+    async def _take(self, lines: Iterable[bytes | TooLong], stop: asyncio.Event) -> None:
         now_ms = self._clock.now_ms()
         intake = Intake(self._source, now_ms, kind_default="track", historical=True, check=self._check)
         for line in lines:
@@ -156,24 +164,24 @@ class Import:
     def _is_full(self) -> bool:
         return len(self._pending) >= IMPORT_APPEND_EVENTS_MAX or self._pending_bytes >= IMPORT_APPEND_BYTES_MAX
 
-    def _judge(self, line: bytes | None, intake: Intake) -> bool:
+    def _judge(self, line: bytes | TooLong, intake: Intake) -> bool:
         """Whether the line is an event that is now pending."""
         self.progress.lines += 1
-        if self.progress.lines == 1 and line is not None:
+        if isinstance(line, TooLong):
+            error = Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
+            return self._refuse(error, line.beginning)
+        if self.progress.lines == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         before = self._resumption
-        if before is not None and before.passes(self.progress.lines, line or b""):
+        if before is not None and before.passes(self.progress.lines, line):
             self.progress.repeated += 1
             return False
+        if not line.strip():
+            return False
         try:
-            if line is None:
-                raise Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
-            if not line.strip():
-                return False
             event = admit_item(line, intake)
         except Rejected as error:
-            self._refuse(error)
-            return False
+            return self._refuse(error, line)
         if before is not None and not before.take(self.progress.lines, line):
             self.progress.repeated += 1
             return False
@@ -185,13 +193,18 @@ class Import:
         self._pending_lines.append(self.progress.lines)
         self._pending_bytes += len(line)
 
-    def _refuse(self, error: Rejected) -> None:
+    def _refuse(self, error: Rejected, text: bytes) -> Literal[False]:
+        number = self.progress.lines
         self.progress.refused += 1
         event_count(self._source, "refused").inc()
+        self._note(Rejected(error.code, f"line {number}: {error.message}", field=error.field), text)
         if self._resumption is not None:
-            self._resumption.refuse(self.progress.lines)
-        if len(self.progress.rejected) < REFUSALS_SHOWN_MAX:
-            self.progress.rejected.append(LineRefusal(self.progress.lines, error.code, error.message, error.field))
+            self._resumption.refuse(number)
+        if len(self.progress.rejected) < IMPORT_REFUSALS_MAX:
+            message = error.message[:REFUSAL_LENGTH_MAX]
+            place = None if error.field is None else error.field[:REFUSAL_LENGTH_MAX]
+            self.progress.rejected.append(LineRefusal(number, error.code, message, place))
+        return False
 
     async def _flush(self) -> None:
         events, self._pending, self._pending_bytes = self._pending, [], 0

@@ -165,10 +165,12 @@ def _judged(status: int, text: bytes) -> dict[str, Any]:
 
 
 def _report(answer: dict[str, Any]) -> int:
-    for refusal in answer.get("rejected", []):
+    rejected, refused = answer.get("rejected", []), answer["refused"]
+    for refusal in rejected:
         place = f" ({refusal['field']})" if refusal.get("field") else ""
         sys.stderr.write(f"line {refusal['line']}: {refusal['message']}{place}\n")
-    refused = answer["refused"]
+    if refused > len(rejected):
+        sys.stderr.write(f"and {refused - len(rejected)} more refused lines behind these\n")
     sys.stdout.write(f"{answer['accepted']} accepted, {answer['repeated']} there before, {refused} refused\n")
     return 1 if refused else 0
 

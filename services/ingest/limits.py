@@ -10,7 +10,8 @@ DEPTH_MAX = 32  # nesting of one event; msgspec itself gives up near 1,000
 MEMBERS_MAX = 1_000  # keys and list items of one event's properties, traits or context
 
 REJECTS_NOTED_MAX = 20  # of one request, for the operator: one bad batch must not push out everybody else's
-REFUSALS_SHOWN_MAX = 100  # of an import: enough to see what is wrong, whatever the size of the file
+IMPORT_REFUSALS_MAX = 5_000  # named in the answer to an import, one by one: about a megabyte
+REFUSAL_LENGTH_MAX = 300  # of one such message or path, which may quote what was sent
 IMPORT_APPEND_EVENTS_MAX = 1_000  # records of one append: larger gains nothing, smaller pays the log's round trip
 IMPORT_APPEND_BYTES_MAX = 1024 * 1024  # the same, for large lines
 IMPORT_NOTE_LINES = 20_000  # between two notes of how far an import is: what going on has to look through

@@ -85,6 +85,18 @@ async def test_the_command_names_refused_lines(
     assert "line 2: " in capsys.readouterr().err
 
 
+async def test_the_command_names_refused_lines_again_and_says_how_many_more_there_are(
+    log: EmbeddedLog, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = lines(0, 1) + b"{}\n" * 5002
+    async with serving(log) as (client, _):
+        codes = [await imported(file, content, client.base_url) for _ in range(2)]
+
+    written = capsys.readouterr().err
+    assert codes == [1, 1]
+    assert written.count("line 5001: ") == written.count("and 2 more refused lines behind these") == 2
+
+
 async def test_the_command_says_that_a_key_is_unknown(log: EmbeddedLog, file: Path) -> None:
     content = lines(0, 1)
     async with serving(log) as (client, _):
