@@ -12,9 +12,10 @@ from services.ingest.limits import BODY_TIMEOUT_S, CHUNK_BYTES_MAX, CHUNK_TIMEOU
 from services.ingest.refusal import Code, Rejected
 from services.ingest.room import Seat
 
-GZIP_MEMBERS_MAX = (
-    10_000  # concatenated files are honest; each costs a new window, so empty ones by the million are not
-)
+# Concatenated files are honest, and so are the blocks of bgzip, whatever their number. Each costs a new window, so
+# those that bring less than a line of history would are counted, and empty ones by the million are refused.
+GZIP_MEMBER_BYTES_MIN = 32
+GZIP_SMALL_MEMBERS_MAX = 10_000
 
 _MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's way of saying: gzip only, with its largest window
@@ -41,7 +42,8 @@ class Unpacker:
         self._head = b""
         self._is_gzip: bool | None = None
         self._inflater: zlib._Decompress | None = None  # its window costs as much as decoding fifty events
-        self._members = 0
+        self._member_bytes = 0
+        self._small_members = -1  # the first one follows none
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What this chunk unpacks to. Errors: BrokenGzip when it is no gzip although it began as such."""
@@ -76,14 +78,16 @@ class Unpacker:
             except zlib.error as error:
                 raise BrokenGzip(f"the body is not gzip: {error}") from error
             if piece:
+                self._member_bytes += len(piece)
                 yield piece
             part = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             is_full = len(piece) == CHUNK_BYTES_MAX and not inflater.eof  # zlib may hold more back
 
     def _next_member(self) -> zlib._Decompress:
-        self._members += 1
-        if self._members > GZIP_MEMBERS_MAX:
-            raise BrokenGzip(f"the body has more than {GZIP_MEMBERS_MAX} gzip members")
+        self._small_members += self._member_bytes < GZIP_MEMBER_BYTES_MIN
+        self._member_bytes = 0
+        if self._small_members >= GZIP_SMALL_MEMBERS_MAX:
+            raise BrokenGzip(f"the body has {GZIP_SMALL_MEMBERS_MAX} gzip members of next to nothing")
         return zlib.decompressobj(_GZIP_WINDOW)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.body import GZIP_MEMBERS_MAX, BrokenOff, Unpacker
+from services.ingest.body import GZIP_MEMBER_BYTES_MIN, GZIP_SMALL_MEMBERS_MAX, BrokenOff, Unpacker
 from services.ingest.envelope import cut_batch
 from services.ingest.limits import CHUNK_BYTES_MAX, EVENT_BYTES_MAX
 from services.ingest.lines import BEGINNING_BYTES, Lines, TooLong
@@ -39,9 +39,18 @@ def test_a_large_gzip_comes_in_bounded_pieces_and_whole() -> None:
     assert b"".join(pieces) == content
 
 
-def test_gzip_members_without_end_are_refused() -> None:
+def test_gzip_members_that_bring_something_are_taken_whatever_their_number() -> None:
+    member = gzip.compress(b"x" * GZIP_MEMBER_BYTES_MIN, mtime=0)
+
+    unpacker = Unpacker()
+    size = sum(len(piece) for _ in range(2 * GZIP_SMALL_MEMBERS_MAX) for piece in unpacker.feed(member))
+
+    assert size == 2 * GZIP_SMALL_MEMBERS_MAX * GZIP_MEMBER_BYTES_MIN
+
+
+def test_gzip_members_of_next_to_nothing_without_end_are_refused() -> None:
     with pytest.raises(BrokenOff):
-        unpacked(gzip.compress(b"", mtime=0) * (GZIP_MEMBERS_MAX + 1))
+        unpacked(gzip.compress(b"", mtime=0) * (GZIP_SMALL_MEMBERS_MAX + 1))
 
 
 @pytest.mark.parametrize(
