@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Iterator
+from typing import Any, Literal
 
 from starlette.types import Receive
 
 from services.ingest.limits import BODY_TIMEOUT_S, CHUNK_BYTES_MAX, CHUNK_TIMEOUT_S
 from services.ingest.refusal import Code, Rejected
 from services.ingest.room import Seat
+from shared.errors import Unavailable
 
 # Concatenated files are honest, and so are the blocks of bgzip, whatever their number. Each costs a new window, so
 # those that bring less than a line of history would are counted, and empty ones by the million are refused.
@@ -33,6 +35,10 @@ class BrokenGzip(BrokenOff):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, Code.BROKEN_GZIP)
+
+
+class Stopping(Unavailable):
+    """The service is stopping; go on from the line after acknowledged_line."""
 
 
 class Unpacker:
@@ -91,17 +97,34 @@ class Unpacker:
         return zlib.decompressobj(_GZIP_WINDOW)
 
 
-async def chunks(receive: Receive) -> AsyncGenerator[bytes, None]:
-    """The body's chunks as they arrive. Errors: BrokenOff when the caller goes away or is silent before the end."""
-    more = True
-    while more:
-        try:
-            async with asyncio.timeout(CHUNK_TIMEOUT_S):
-                chunk, more = await _next(receive)
-        except TimeoutError as error:
-            raise BrokenOff(f"nothing came for {CHUNK_TIMEOUT_S:.0f} s") from error
-        if chunk:
-            yield chunk
+async def chunks(receive: Receive, stop: asyncio.Event) -> AsyncGenerator[bytes, None]:
+    """The body's chunks as they arrive; to be closed by whoever stops reading.
+
+    Errors: BrokenOff when the caller goes away or is silent before the end; Stopping, also in the middle of a wait.
+    """
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        more = True
+        while more:
+            chunk, more = await _next_before(stopping, receive)
+            if chunk:
+                yield chunk
+    finally:
+        stopping.cancel()
+
+
+async def _next_before(stopping: asyncio.Future[Literal[True]], receive: Receive) -> tuple[bytes, bool]:
+    reading = asyncio.ensure_future(_next(receive))
+    either: set[asyncio.Future[Any]] = {reading, stopping}
+    try:
+        await asyncio.wait(either, timeout=CHUNK_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            return reading.result()
+        if stopping.done():
+            raise Stopping
+        raise BrokenOff(f"nothing came for {CHUNK_TIMEOUT_S:.0f} s")
+    finally:
+        reading.cancel()
 
 
 async def read_body(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Literal
 
 import msgspec
 from starlette.types import Receive
 
 from services.ingest.admit import Check, Intake, admit_item
-from services.ingest.body import BrokenOff, Unpacker, chunks
+from services.ingest.body import BrokenOff, Stopping, Unpacker, chunks
 from services.ingest.delivery import Delivery
 from services.ingest.encode import entries
 from services.ingest.ledger import marked
@@ -108,7 +108,7 @@ class Import:
         self._join()
         try:
             await self._read(receive, stop)
-        except BrokenOff:
+        except (BrokenOff, Stopping):
             await self._note_the_break()
             raise
         if self._resumption is not None:
@@ -127,12 +127,11 @@ class Import:
 
     async def _read(self, receive: Receive, stop: asyncio.Event) -> None:
         unpacker, lines = Unpacker(), Lines()
-        async for chunk in chunks(receive):
-            if stop.is_set():
-                raise Unavailable("the service is stopping; go on from the line after acknowledged_line")
-            for piece in unpacker.feed(chunk):
-                await self._take(lines.feed(piece), stop)
-                await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests
+        async with aclosing(chunks(receive, stop)) as coming:
+            async for chunk in coming:
+                for piece in unpacker.feed(chunk):
+                    await self._take(lines.feed(piece), stop)
+                    await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests
         await self._take(lines.feed(unpacker.end()), stop)
         await self._take(lines.end(), stop)
 
@@ -154,6 +153,9 @@ class Import:
         now_ms = self._clock.now_ms()
         intake = Intake(self._source, now_ms, kind_default="track", historical=True, check=self._check)
         for line in lines:
+            if stop.is_set():
+                await self._flush()
+                raise Stopping
             pause_s = self._pause_s() if self._judge(line, intake) else 0.0
             is_over_rate = pause_s >= IMPORT_PAUSE_MIN_S
             if is_over_rate or self._is_full():

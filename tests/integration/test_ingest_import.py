@@ -14,7 +14,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from services.ingest.body import BrokenOff
+from services.ingest.body import BrokenOff, Stopping
 from services.ingest.delivery import Delivery
 from services.ingest.history import Import
 from shared.clock import ManualClock
@@ -217,6 +217,23 @@ async def test_a_stopping_service_ends_an_import_between_two_chunks(log: MemoryL
 
     with pytest.raises(Unavailable):
         await _work(log).run(_receiver(_lines(10)), stop, is_last=True)
+
+    assert ends(log) == [0, 0, 0]
+
+
+async def test_a_stopping_service_ends_an_import_that_waits_for_its_sender(log: MemoryLog) -> None:
+    stop, sent = asyncio.Event(), iter(_lines(10))
+
+    async def receive() -> Message:
+        piece = next(sent, None)
+        if piece is None:
+            stop.set()
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    work = _work(log)
+    with pytest.raises(Stopping):
+        await work.run(receive, stop, is_last=True)
 
     assert ends(log) == [0, 0, 0]
 

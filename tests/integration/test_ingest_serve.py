@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.ingest import border
 from services.ingest.keys import parse_write_keys
 from services.ingest.main import serve
 from services.ingest.settings import IngestSettings
@@ -90,6 +91,25 @@ async def test_a_request_under_way_is_answered_before_the_service_ends() -> None
         slow.may_answer.set()
 
     assert under_way.result().status_code == 200
+
+
+async def test_an_import_that_waits_for_its_sender_is_told_how_far_it_came_when_the_service_ends(
+    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(border, "LEFTOVER_TIMEOUT_S", 0.1)
+    line = b'{"event":"e","userId":"u","timestamp":"2020-01-01T00:00:00Z"}\n'
+    async with serving(log, append_timeout_s=5) as (client, stop):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        head = b"POST /v1/import?writeKey=shop-key HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"%x\r\n%s\r\n" % (1000 * len(line), 1000 * line))
+        while (await client.get("/livez")) and not sum((await log.ends(EVENTS)).values()):
+            pass  # the first thousand are appended as soon as they are read
+        stop.set()
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"acknowledged_line":1000' in answer
 
 
 async def test_operators_see_that_it_is_ready(log: EmbeddedLog) -> None:
