@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from services.ingest.ledger import IDEMPOTENCY_KEY_LENGTH_MAX
 from services.ingest.refusal import Code
 from shared.errors import Refused, Unavailable
 
@@ -46,11 +47,15 @@ class Destination:
     write_key: str
 
 
-def run_import(path: Path, destination: Destination, *, pause_s: float = 1.0) -> int:
-    """Send it. Returns the exit code: 1 when lines were refused. Errors: Refused, Unavailable after many attempts."""
+def run_import(path: Path, destination: Destination, *, name: str = "", pause_s: float = 1.0) -> int:
+    """Send it as the import of this name, else of the file's. Returns the exit code: 1 when lines were refused.
+
+    Errors: Refused; Unavailable after many attempts.
+    """
     if not path.is_file():
         raise Refused(f"{path} is no file")
-    key = _content_key(path)
+    # Packed or not, it has the same lines.
+    key = _header(name or path.name.removesuffix(".gz"))
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(path.name, total=path.stat().st_size)
@@ -160,6 +165,8 @@ def _judged(status: int, text: bytes) -> dict[str, Any]:
         raise _Running(message)
     if code == Code.BROKEN_BODY or status in (408, 429) or status >= 500:
         raise _Busy(f"{status}: {message}")
+    if code == Code.IMPORT_DIFFERS:
+        raise Refused(f"{code}: {message}; give this file a name of its own with --name")
     place = answer.get("acknowledged_line")
     raise Refused(f"{code}: {message}" + (f" (up to line {place} all is dealt with)" if place else ""))
 
@@ -182,6 +189,8 @@ def _pieces(path: Path, note: Any) -> Iterator[bytes]:
             note(len(piece))
 
 
-def _content_key(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _header(name: str) -> str:
+    """The name as an Idempotency-Key: what a header cannot carry is hashed."""
+    if name.isascii() and name.isprintable() and name == name.strip() and len(name) <= IDEMPOTENCY_KEY_LENGTH_MAX:
+        return name
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,12 +37,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "history.ndjson"
 
 
-async def imported(file: Path, content: bytes, url: object, *, key: str = "shop-key") -> int:
+async def imported(file: Path, content: bytes, url: object, *, key: str = "shop-key", name: str = "") -> int:
     """The exit code of the command for a file with this content."""
 
     def run() -> int:
         file.write_bytes(content)
-        return run_import(file, Destination(str(url), key), pause_s=0.01)
+        return run_import(file, Destination(str(url), key), name=name, pause_s=0.01)
 
     return await asyncio.to_thread(run)
 
@@ -95,6 +96,40 @@ async def test_the_command_names_refused_lines_again_and_says_how_many_more_ther
     written = capsys.readouterr().err
     assert codes == [1, 1]
     assert written.count("line 5001: ") == written.count("and 2 more refused lines behind these") == 2
+
+
+async def test_a_file_of_which_a_line_was_mended_and_others_appended_adds_just_these(
+    log: EmbeddedLog, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(log) as (client, _):
+        await imported(file, lines(0, 2) + b"{}\n" + lines(3, 5), client.base_url)
+        code = await imported(file, lines(0, 7), client.base_url)
+        found = await ids(log)
+
+    assert (code, found) == (0, each_once(7) | Counter(end=6))
+    assert "3 accepted, 4 there before, 0 refused" in capsys.readouterr().out
+
+
+async def test_another_file_of_the_same_name_is_refused_until_it_gets_a_name_of_its_own(
+    log: EmbeddedLog, file: Path
+) -> None:
+    async with serving(log) as (client, _):
+        await imported(file, lines(0, 5), client.base_url)
+        with pytest.raises(Refused, match="--name"):
+            await imported(file, lines(5, 9), client.base_url)
+        code = await imported(file, lines(5, 9), client.base_url, name="Bestellungen für März")
+        found = await ids(log)
+
+    assert (code, found) == (0, each_once(9) | Counter(end=6))
+
+
+async def test_the_same_file_packed_is_the_same_import(log: EmbeddedLog, file: Path) -> None:
+    async with serving(log) as (client, _):
+        await imported(file, lines(0, 5), client.base_url)
+        await imported(file.with_name(f"{file.name}.gz"), gzip.compress(lines(0, 5)), client.base_url)
+        found = await ids(log)
+
+    assert found == each_once(5)
 
 
 async def test_the_command_says_that_a_key_is_unknown(log: EmbeddedLog, file: Path) -> None:
