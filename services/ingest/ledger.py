@@ -111,16 +111,19 @@ class Ledger:
         for partition, offset in note.ends.items():
             async for record in self._records(self._topics.events, partition, offset):
                 headers = dict(record.headers)
-                if headers.get(_IMPORT_HEADER) == name.encode():
-                    more[int(headers[_LINE_HEADER])] = crc32(headers["ce_id"])
+                if headers.get(_IMPORT_HEADER) != name.encode():
+                    continue
+                line = int(headers[_LINE_HEADER])
+                if line > note.line or note.apart.get(line, 0) is None:  # the others are covered by the note
+                    more[line] = crc32(headers["ce_id"])
         return Done(note, more)
 
     async def write(self, name: str, note: Note) -> None:
-        """Keep the note, with where the partitions end now. Errors: Unavailable.
+        """Keep the note; without any ends, with where the partitions end now. Errors: Unavailable.
 
         To be called when nothing of this import is under way.
         """
-        note = msgspec.structs.replace(note, ends=await self._log.ends(self._topics.events))
+        note = msgspec.structs.replace(note, ends=note.ends or await self._log.ends(self._topics.events))
         entry = Entry(name.encode(), msgspec.json.encode(note), partition=0)
         await self._log.append(self._topics.imports, [entry], timeout_s=self._timeout_s)
 

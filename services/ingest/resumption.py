@@ -43,6 +43,7 @@ class Resumption:
         self._ledger = ledger
         self._note = done.note
         self._more = done.more
+        self._more_left = len(done.more)
         self._last_line = max([done.note.line, *done.more])
         self._first_line = 1
         self._check: int | None = 0
@@ -93,6 +94,7 @@ class Resumption:
         event_id = _event_id(text)
         if event_id is None or crc32(event_id.encode()) != self._more[line]:
             raise _differs(f"line {line}")
+        self._more_left -= 1
         self.take(line, text)
         return True
 
@@ -131,15 +133,19 @@ class Resumption:
             raise _differs(f"what ends with line {line}, of {self._note.line} that were sent,")
 
     def acknowledge(self, line: int) -> None:
-        """All up to this line is in the log, was there before, or was refused."""
+        """All up to this line is in the log, was there before, or was refused.
+
+        As long as records behind the note have not been passed, whoever goes on has to look from the same place.
+        """
+        ends = self._note.ends if self._more_left else {}
         check = self._folded()
         marks = self._marks if check is None else [*self._marks, (line, check)][-IMPORT_MARKS_MAX:]
-        self._acknowledged = Note(line, {}, marks=marks, apart=dict(self._apart), vague_line=self._vague_line)
+        self._acknowledged = Note(line, ends, marks=marks, apart=dict(self._apart), vague_line=self._vague_line)
 
     async def reopen(self) -> None:
         """To be called before anything is appended: an import whose end is noted is not looked for in the log."""
         if self._is_ended:
-            await self._ledger.write(self.name, msgspec.structs.replace(self._note, ended=False))
+            await self._ledger.write(self.name, msgspec.structs.replace(self._note, ends={}, ended=False))
             self._is_ended = False
 
     async def note_now_and_then(self) -> None:
@@ -150,14 +156,16 @@ class Resumption:
     async def note(self, *, is_end: bool = False) -> None:
         """Remember what is acknowledged. Errors: Unavailable.
 
-        Not before all is passed that the log holds already: who goes on looks behind the note alone. And not while
-        every line was refused: of those nothing needs to be told apart when the mended ones come.
+        Never less than is known, and not while every line was refused: then nothing needs to be told apart when the
+        mended ones come.
         """
-        if self._is_empty or self._acknowledged.line < self._last_line:
+        note = self._acknowledged
+        if self._is_empty or note is self._note or note.line < self._note.line:
             return
-        await self._ledger.write(self.name, msgspec.structs.replace(self._acknowledged, ended=is_end))
-        self._noted_line = self._acknowledged.line
-        self._marks = self._acknowledged.marks
+        is_end = is_end and not note.ends
+        await self._ledger.write(self.name, msgspec.structs.replace(note, ended=is_end))
+        self._noted_line = note.line
+        self._marks = note.marks
         self._is_ended = is_end
 
     def _verify(self, line: int) -> None:
