@@ -150,8 +150,9 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="History, one JSON object a line; may be gzip.")],
     url: Annotated[str, typer.Option(help="Where ingest listens.")] = "http://127.0.0.1:8080",
     key: Annotated[str, typer.Option(envvar="STAGELINE_WRITE_KEY", help="The write key.")] = "",
+    name: Annotated[str, typer.Option(help="What this import is called; else as the file is.")] = "",
 ) -> None:
     """Send a file of history to ingest. Sending the same file again, also after a break, adds nothing twice."""
     from services.ingest.import_command import Destination, run_import
 
-    raise typer.Exit(run_import(file, Destination(url, key)))
+    raise typer.Exit(run_import(file, Destination(url, key), name=name))

@@ -32,6 +32,8 @@ _STATUS = {
     Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.TOO_MANY_EVENTS: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.IMPORT_RUNNING: HTTPStatus.CONFLICT,
+    Code.IMPORT_GAP: HTTPStatus.CONFLICT,
+    Code.IMPORT_DIFFERS: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
@@ -54,8 +56,8 @@ def batch_answer(*, accepted: int, refusals: Sequence[Refusal]) -> Response:
 
 def import_answer(progress: Progress) -> Response:
     """200 with what became of the lines, or 400 when every line was refused."""
-    beside = msgspec.to_builtins(progress)
-    if progress.accepted or not progress.refused:
+    beside = msgspec.structs.asdict(progress)
+    if progress.accepted or progress.repeated or not progress.refused:
         return success(beside)
     first = progress.rejected[0]
     message = f"every line was refused, the first one: {first.message}"

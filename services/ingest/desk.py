@@ -13,17 +13,18 @@ from fastapi import Request, Response
 
 from services.ingest import answers, cloud_event
 from services.ingest.admit import Admission, Check, Intake, Kind, admit_batch, admit_item
-from services.ingest.body import read_body
+from services.ingest.body import Stopping, read_body
 from services.ingest.delivery import Delivery
 from services.ingest.doorman import Doorman
 from services.ingest.envelope import read_batch, read_single
-from services.ingest.history import IMPORT_BYTES_HELD, STOPPING, Import, Resumption
+from services.ingest.history import IMPORT_BYTES_HELD, Import
 from services.ingest.keys import WriteKey, basic_user, bearer_token
 from services.ingest.ledger import Ledger, import_id
 from services.ingest.limits import BATCH_BYTES_MAX, EVENT_BYTES_MAX, REJECTS_NOTED_MAX
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Refusal, Rejected
 from services.ingest.rejects import Reject, Rejects, excerpt_of
+from services.ingest.resumption import Resumption
 from services.ingest.room import Room, Seat
 from services.ingest.schemas import Mode, Schemas
 from shared.clock import Clock, rfc3339
@@ -205,21 +206,19 @@ async def _run_import(
     work = Import(
         ingest.delivery, source=key.source, clock=ingest.clock, resumption=resumption,
         traceparent=caller.request.headers.get("traceparent"),
-        first_line=_first_line(caller.request.query_params.get("line")), pause_s=lambda: ingest.doorman.pause_s(key),
+        first_line=_first_line(caller.request.query_params.get("line")), check=ingest.check(caller),
+        pause_s=lambda: ingest.doorman.pause_s(key), note=lambda error, text: ingest.note(caller, error, text=text),
     )  # fmt: skip
     try:
         await work.run(caller.request.receive, ingest.stop, is_last=is_last)
     except Rejected as error:
-        return answers.rejection(error, beside=msgspec.to_builtins(work.progress))
+        ingest.note(caller, error)
+        return answers.rejection(error, beside=msgspec.structs.asdict(work.progress))
     except Unavailable as error:
-        return answers.unavailable(error, beside=msgspec.to_builtins(work.progress))
-    except asyncio.CancelledError:  # the drain is over, and no chunk has come since it began
-        response = answers.unavailable(Unavailable(STOPPING), beside=msgspec.to_builtins(work.progress))
-        response.headers["Connection"] = "close"
+        response = answers.unavailable(error, beside=msgspec.structs.asdict(work.progress))
+        if isinstance(error, Stopping):  # who is told to end does not wait for what is still being sent
+            response.headers["Connection"] = "close"
         return response
-    finally:
-        for refusal in work.progress.rejected:
-            ingest.note(caller, Rejected(refusal.code, f"line {refusal.line}: {refusal.message}", field=refusal.field))
     return answers.import_answer(work.progress)
 
 

@@ -8,34 +8,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from typing import Literal
 
 import msgspec
 from starlette.types import Receive
 
-from services.ingest.admit import Intake, admit_item
-from services.ingest.body import Unpacker, chunks
+from services.ingest.admit import Check, Intake, admit_item
+from services.ingest.body import BrokenOff, Stopping, Unpacker, chunks
 from services.ingest.delivery import Delivery
 from services.ingest.encode import entries
-from services.ingest.ledger import Done, Ledger, marked
+from services.ingest.ledger import marked
 from services.ingest.limits import (
     EVENT_BYTES_MAX,
     IMPORT_APPEND_BYTES_MAX,
     IMPORT_APPEND_EVENTS_MAX,
-    IMPORT_NOTE_LINES,
     IMPORT_PAUSE_MIN_S,
-    REFUSALS_SHOWN_MAX,
+    IMPORT_REFUSALS_MAX,
+    REFUSAL_LENGTH_MAX,
 )
-from services.ingest.lines import Lines
+from services.ingest.lines import Lines, TooLong
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Rejected
+from services.ingest.resumption import ImportGap, Resumption
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.waiting import wait_for
 
-# Pending lines, the records made of them, and the pieces on the way.
-IMPORT_BYTES_HELD = 4 * IMPORT_APPEND_BYTES_MAX
+# Pending lines, the records made of them, the pieces on the way, and what is said of refused lines.
+IMPORT_BYTES_HELD = 5 * IMPORT_APPEND_BYTES_MAX
+
+Note = Callable[[Rejected, bytes], None]
+"""Shows a refusal, and what it is about, to the operator."""
 
 STOPPING = "the service is stopping; go on from the line after acknowledged_line"
 
@@ -50,8 +55,8 @@ class LineRefusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Progress(msgspec.Struct):
-    """How far an import is: `accepted` events are in the log, `repeated` were there before, `rejected` lists the first
-    of the `refused`.
+    """How far an import is: `accepted` events are in the log, `repeated` were there before, `rejected` lists the
+    `refused` in order, the first 5,000 of them.
     """
 
     accepted: int = 0
@@ -63,18 +68,10 @@ class Progress(msgspec.Struct):
     rejected: list[LineRefusal] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """An import that can be sent again: its name, where it is remembered, and what is done of it."""
-
-    name: str
-    ledger: Ledger
-    done: Done
-
-
 class Import:
     """One import under way. `first_line` is the number of the first line that is sent; `pause_s` is asked at every
-    event how long to wait before the next.
+    event how long to wait before the next; `check` is what every line has to pass beside; `note` is told of each
+    refusal at once.
     """
 
     def __init__(
@@ -86,7 +83,9 @@ class Import:
         traceparent: str | None = None,
         resumption: Resumption | None = None,
         first_line: int = 1,
+        check: Check | None = None,
         pause_s: Callable[[], float] = lambda: 0.0,
+        note: Note = lambda _error, _text: None,
     ) -> None:
         self._delivery = delivery
         self._source = source
@@ -94,8 +93,9 @@ class Import:
         self._traceparent = traceparent
         self._resumption = resumption
         self._first_line = first_line
+        self._check = check
         self._pause_s = pause_s
-        self._noted_line = first_line - 1
+        self._note = note
         self._pending: list[Event] = []
         self._pending_lines: list[int] = []
         self._pending_bytes = 0
@@ -104,33 +104,60 @@ class Import:
     async def run(self, receive: Receive, stop: asyncio.Event, *, is_last: bool) -> None:
         """Read to the end; then, unless more files follow, tell every partition that the import is over.
 
-        Errors: BrokenOff; Unavailable when the log does not answer or the process is stopping. `progress` stands.
+        Errors: Rejected, of which BrokenOff, when it cannot go on as it came; Unavailable when the log does not answer
+        or the process is stopping. `progress` stands.
         """
+        self._join()
+        try:
+            await self._read(receive, stop)
+        except (BrokenOff, Stopping):
+            await self._note_the_break()
+            raise
+        if self._resumption is not None:
+            self._resumption.finish(self.progress.lines)
+        await self._flush()
+        await self._finish(is_last=is_last)
+
+    def _join(self) -> None:
+        if self._resumption is None:
+            return
+        try:
+            self._resumption.join(self._first_line)
+        except ImportGap as gap:
+            self.progress.lines = self.progress.acknowledged_line = gap.line
+            raise
+
+    async def _read(self, receive: Receive, stop: asyncio.Event) -> None:
         unpacker, lines = Unpacker(), Lines()
-        async for chunk in chunks(receive):
-            if stop.is_set():
-                raise Unavailable(STOPPING)
-            for piece in unpacker.feed(chunk):
-                await self._take(lines.feed(piece), stop)
-                await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests
+        async with aclosing(chunks(receive, stop)) as coming:
+            async for chunk in coming:
+                for piece in unpacker.feed(chunk):
+                    await self._take(lines.feed(piece), stop)
+                    await asyncio.sleep(0)  # a body that comes faster than it is read must not starve other requests
         await self._take(lines.feed(unpacker.end()), stop)
         await self._take(lines.end(), stop)
-        await self._flush()
-        if is_last:
-            await self._end()
-            self.progress.ended = True
 
-    async def _end(self) -> None:
+    async def _note_the_break(self) -> None:
+        """Remember how far it came, so that the next body may begin there. Who does not hear of it sends it all."""
+        if self._resumption is not None:
+            with suppress(Unavailable):
+                await self._resumption.note()
+
+    async def _finish(self, *, is_last: bool) -> None:
         before = self._resumption
-        if before is not None and before.done.ended:
-            return
-        await self._delivery.end_import(source=self._source)
-        if before is not None:
-            await before.ledger.write(before.name, line=self.progress.lines, ended=True)
+        if is_last and (before is None or not before.is_ended):
+            await self._delivery.end_import(source=self._source)
+        if before is not None and not before.is_ended:
+            await before.note(is_end=is_last)
+        self.progress.ended = is_last
 
-    async def _take(self, lines: Iterable[bytes | None], stop: asyncio.Event) -> None:
-        intake = Intake(self._source, self._clock.now_ms(), kind_default="track", historical=True)
+    async def _take(self, lines: Iterable[bytes | TooLong], stop: asyncio.Event) -> None:
+        now_ms = self._clock.now_ms()
+        intake = Intake(self._source, now_ms, kind_default="track", historical=True, check=self._check)
         for line in lines:
+            if stop.is_set():
+                await self._flush()
+                raise Stopping
             pause_s = self._pause_s() if self._judge(line, intake) else 0.0
             is_over_rate = pause_s >= IMPORT_PAUSE_MIN_S
             if is_over_rate or self._is_full():
@@ -141,52 +168,59 @@ class Import:
     def _is_full(self) -> bool:
         return len(self._pending) >= IMPORT_APPEND_EVENTS_MAX or self._pending_bytes >= IMPORT_APPEND_BYTES_MAX
 
-    def _judge(self, line: bytes | None, intake: Intake) -> bool:
+    def _judge(self, line: bytes | TooLong, intake: Intake) -> bool:
         """Whether the line is an event that is now pending."""
         self.progress.lines += 1
-        if self._resumption is not None and self._resumption.done.has(self.progress.lines):
+        if isinstance(line, TooLong):
+            error = Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
+            return self._refuse(error, line.beginning)
+        if self.progress.lines == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        before = self._resumption
+        if before is not None and before.passes(self.progress.lines, line):
             self.progress.repeated += 1
             return False
-        if self.progress.lines == 1 and line is not None:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        try:
-            if line is None:
-                raise Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
-            if not line.strip():
-                return False
-            self._pending.append(admit_item(line, intake))
-        except Rejected as error:
-            self._refuse(error)
+        if not line.strip():
             return False
-        self._pending_lines.append(self.progress.lines)
-        self._pending_bytes += len(line)
+        try:
+            event = admit_item(line, intake)
+        except Rejected as error:
+            return self._refuse(error, line)
+        if before is not None and not before.take(self.progress.lines, line):
+            self.progress.repeated += 1
+            return False
+        self._hold(event, line)
         return True
 
-    def _refuse(self, error: Rejected) -> None:
+    def _hold(self, event: Event, line: bytes) -> None:
+        self._pending.append(event)
+        self._pending_lines.append(self.progress.lines)
+        self._pending_bytes += len(line)
+
+    def _refuse(self, error: Rejected, text: bytes) -> Literal[False]:
+        number = self.progress.lines
         self.progress.refused += 1
         event_count(self._source, "refused").inc()
-        if len(self.progress.rejected) < REFUSALS_SHOWN_MAX:
-            self.progress.rejected.append(LineRefusal(self.progress.lines, error.code, error.message, error.field))
+        self._note(Rejected(error.code, f"line {number}: {error.message}", field=error.field), text)
+        if self._resumption is not None:
+            self._resumption.refuse(number)
+        if len(self.progress.rejected) < IMPORT_REFUSALS_MAX:
+            message = error.message[:REFUSAL_LENGTH_MAX]
+            place = None if error.field is None else error.field[:REFUSAL_LENGTH_MAX]
+            self.progress.rejected.append(LineRefusal(number, error.code, message, place))
+        return False
 
     async def _flush(self) -> None:
         events, self._pending, self._pending_bytes = self._pending, [], 0
         lines, self._pending_lines = self._pending_lines, []
+        before = self._resumption
         records = entries(events, source=self._source, traceparent=self._traceparent)
-        if self._resumption is not None:
-            records = marked(records, self._resumption.name, lines)
+        if before is not None and events:
+            records = marked(records, before.name, lines)
+            await before.reopen()
         await self._delivery.deliver_entries(records, source=self._source)
         self.progress.accepted += len(events)
         self.progress.acknowledged_line = self.progress.lines
-        await self._note()
-
-    async def _note(self) -> None:
-        """Now and then remember how far it is, so that going on has little to look through.
-
-        Only a file that was sent from its first line, or from a line that was noted, has nothing missing before.
-        """
-        before, line = self._resumption, self.progress.lines
-        if before is None or before.done.ended or line - self._noted_line < IMPORT_NOTE_LINES:
-            return
-        if self._first_line <= before.done.line + 1:
-            await before.ledger.write(before.name, line=line)
-            self._noted_line = line
+        if before is not None:
+            before.acknowledge(self.progress.lines)
+            await before.note_now_and_then()

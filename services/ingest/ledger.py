@@ -11,7 +11,8 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from zlib import crc32
 
 import msgspec
 
@@ -28,25 +29,36 @@ _IMPORT_HEADER = "stageline_import"
 _LINE_HEADER = "stageline_line"
 
 
+Mark = tuple[int, int]
+"""A line, and the check over all that was taken up to it."""
+
+
 class Note(msgspec.Struct, frozen=True):
-    """What the `imports` topic says of one import: lines up to `line` are done, and where the partitions ended."""
+    """What the `imports` topic says of one import: lines up to `line` are done, and where the partitions ended then.
+
+    `ended`: the end of the import is in the log, and nothing of it behind that. `marks`: the newest places at which
+    what comes again can be held to what came, in order; none in notes of older versions. `apart`: lines that no check
+    covers: None for a refused one, else the check of the content with which it came later. From `vague_line` on (0:
+    nowhere) more lines were refused than `apart` holds.
+    """
 
     line: int
     ends: dict[int, int]
     ended: bool = False
+    marks: list[Mark] = msgspec.field(default_factory=list)
+    apart: dict[int, int | None] = msgspec.field(default_factory=dict)
+    vague_line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The lines of an import that are in the log: all up to `line`, and some more. `ended`: there is nothing to do."""
+    """What of an import is in the log: what the note says, and `more` lines with the CRC-32 of their events' ids.
 
-    line: int = 0
-    more: frozenset[int] = frozenset()
-    ended: bool = False
+    There are few of these: as many as came since the note, so that they fit into memory.
+    """
 
-    def has(self, line: int) -> bool:
-        """Whether this line was dealt with."""
-        return self.ended or line <= self.line or line in self.more
+    note: Note = field(default_factory=lambda: Note(0, {}))
+    more: dict[int, int] = field(default_factory=dict)
 
 
 def import_id(source: str, idempotency_key: str) -> str:
@@ -90,21 +102,28 @@ class Ledger:
         """What was done before; the first time, remember from where on to look. Errors: Unavailable."""
         note = await self._last_note(name)
         if note is None:
-            await self.write(name, line=0)
-            return Done()
+            note = Note(0, {})
+            await self.write(name, note)
+            return Done(note)
         if note.ended:
-            return Done(note.line, ended=True)
-        more: set[int] = set()
+            return Done(note)
+        more: dict[int, int] = {}
         for partition, offset in note.ends.items():
             async for record in self._records(self._topics.events, partition, offset):
                 headers = dict(record.headers)
-                if headers.get(_IMPORT_HEADER) == name.encode():
-                    more.add(int(headers[_LINE_HEADER]))
-        return Done(note.line, frozenset(more))
+                if headers.get(_IMPORT_HEADER) != name.encode():
+                    continue
+                line = int(headers[_LINE_HEADER])
+                if line > note.line or note.apart.get(line, 0) is None:  # the others are covered by the note
+                    more[line] = crc32(headers["ce_id"])
+        return Done(note, more)
 
-    async def write(self, name: str, *, line: int, ended: bool = False) -> None:
-        """All up to `line` is done. To be called when nothing of this import is under way. Errors: Unavailable."""
-        note = Note(line, await self._log.ends(self._topics.events), ended)
+    async def write(self, name: str, note: Note) -> None:
+        """Keep the note; without any ends, with where the partitions end now. Errors: Unavailable.
+
+        To be called when nothing of this import is under way.
+        """
+        note = msgspec.structs.replace(note, ends=note.ends or await self._log.ends(self._topics.events))
         entry = Entry(name.encode(), msgspec.json.encode(note), partition=0)
         await self._log.append(self._topics.imports, [entry], timeout_s=self._timeout_s)
 

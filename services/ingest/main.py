@@ -33,8 +33,8 @@ async def serve(
 ) -> None:
     """Serve until `stop`, on an open log that stays the caller's to close.
 
-    Draining, in this order: `/readyz` turns 503 for a while, so that nobody sends more; imports stop at their next
-    chunk and say how far they got; nothing new is accepted and requests under way are answered, each after the log's
+    Draining, in this order: `/readyz` turns 503 for a while, so that nobody sends more; imports stop at once and
+    say how far they got; nothing new is accepted and requests under way are answered, each after the log's
     acknowledgement; then this returns, and only then may the log be closed.
 
     Errors: Refused when no write key is set, the address is taken or the topics differ; Unavailable.

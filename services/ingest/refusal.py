@@ -21,10 +21,13 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     TOO_MANY_EVENTS = "too_many_events"
     BROKEN_BODY = "broken_body"
+    BROKEN_GZIP = "broken_gzip"
     UNKNOWN_KEY = "unknown_key"
     RATE_LIMITED = "rate_limited"
     SCHEMA = "schema"
     IMPORT_RUNNING = "import_running"
+    IMPORT_GAP = "import_gap"
+    IMPORT_DIFFERS = "import_differs"
     UNAVAILABLE = "unavailable"
 
 

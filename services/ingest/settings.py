@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.ingest.keys import FORM, SETTING, WriteKeys, parse_write_keys
-from services.ingest.limits import APPEND_TIMEOUT_S, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX
+from services.ingest.limits import APPEND_TIMEOUT_S, WAITING_BYTES_MAX, WAITING_BYTES_MIN, WAITING_REQUESTS_MAX
 from services.ingest.schemas import Mode
 from shared.errors import Refused
 from shared.settings import PREFIX, Settings
@@ -55,7 +55,7 @@ class IngestSettings(Settings):
     )
     waiting_bytes: int = Field(
         WAITING_BYTES_MAX,
-        ge=16 * 1024 * 1024,
+        ge=WAITING_BYTES_MIN,
         description="Memory for requests under way, half of it at most for imports; beyond it the answer is 503.",
     )
     waiting_requests: int = Field(

@@ -120,7 +120,8 @@ def test_an_alias_is_as_described() -> None:
 
 async def test_what_an_import_with_a_key_writes_is_as_described() -> None:
     log, name = MemoryLog(), import_id("web", "history")
-    await Ledger(log, Topics("stageline", 3), timeout_s=1).write(name, line=5)
+    note = Note(5, {}, marks=[(5, 4_294_967_295)], apart={3: None, 4: 17})
+    await Ledger(log, Topics("stageline", 3), timeout_s=1).write(name, note)
     check("note", log.entries[0])
     [entry, *_] = marked(ingested(historical=True), name, range(1, len(ITEMS) + 1))
     check("event", entry)

@@ -192,7 +192,7 @@ async def test_a_gzip_bomb_is_413(client: httpx.AsyncClient) -> None:
 async def test_a_broken_gzip_is_400(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/batch", content=gzip.compress(b'{"batch":[]}')[:-4])
 
-    assert (response.status_code, response.json()["code"]) == (400, "broken_body")
+    assert (response.status_code, response.json()["code"]) == (400, "broken_gzip")
 
 
 async def test_a_large_single_event_is_413(client: httpx.AsyncClient) -> None:

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import shared.http_protocol
 from services.ingest import body, border
+from services.ingest.limits import WAITING_BYTES_MIN
 from shared.http_protocol import QUEUED_MAX
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_serve import serving
@@ -253,7 +254,7 @@ async def test_imports_of_one_key_that_do_not_end_leave_room_for_those_of_anothe
         head = f"POST /v1/import?writeKey={key} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         return head.encode() + b"1\r\n\n\r\n"
 
-    bounds: dict[str, int] = {"waiting_bytes": 16 * 1024 * 1024}
+    bounds: dict[str, int] = {"waiting_bytes": WAITING_BYTES_MIN}
     async with (
         serving(MemoryLog(), keys="web:web-key,shop:shop-key", **bounds) as (client, _),
         connected(client) as (_, first),

@@ -7,14 +7,14 @@ import gzip
 import json
 import os
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import Message
 
-from services.ingest.body import BrokenOff
+from services.ingest.body import BrokenOff, Stopping
 from services.ingest.delivery import Delivery
 from services.ingest.history import Import
 from shared.clock import ManualClock
@@ -98,10 +98,35 @@ async def test_a_line_longer_than_an_event_is_refused_alone(client: httpx.AsyncC
     assert (answer["accepted"], answer["rejected"][0]["code"]) == (2, "event_too_large")
 
 
-async def test_the_list_of_refused_lines_is_bounded(client: httpx.AsyncClient) -> None:
-    answer = (await client.post("/v1/import", content=line(1) + b"{}\n" * 500)).json()
+async def test_every_refused_line_is_named_up_to_five_thousand(client: httpx.AsyncClient) -> None:
+    answer = (await client.post("/v1/import", content=line(1) + b"{}\n" * 6000)).json()
 
-    assert (answer["refused"], len(answer["rejected"])) == (500, 100)
+    assert (answer["refused"], [item["line"] for item in answer["rejected"]]) == (6000, list(range(2, 5002)))
+
+
+async def test_refused_lines_are_shown_to_the_operator_at_once_and_as_they_began(log: MemoryLog) -> None:
+    shown: list[tuple[str, bytes]] = []
+    work = _work(log, note=lambda error, text: shown.append((error.message, text)))
+    before: list[int] = []
+
+    def body() -> Iterator[bytes]:
+        yield b"{nonsense\n" + b"x" * 40_000 + b"\n"
+        before.append(len(shown))
+
+    await work.run(_receiver(body()), asyncio.Event(), is_last=True)
+
+    assert before == [2]
+    assert [(message[:7], text) for message, text in shown] == [("line 1:", b"{nonsense"), ("line 2:", b"x" * 512)]
+
+
+async def test_the_rejects_of_an_import_have_their_excerpt(log: MemoryLog) -> None:
+    async with make_client(log, admin_token="secret") as client:
+        await client.post("/v1/import", content=line(1) + b"{nonsense\n")
+        client.auth = None
+        answer = (await client.get("/rejects", headers={"authorization": "Bearer secret"})).json()
+
+    [reject] = answer["rejects"]
+    assert (reject["source"], reject["excerpt"], reject["message"][:7]) == ("shop", "{nonsense", "line 2:")
 
 
 async def test_an_import_of_nothing_but_bad_lines_is_400(client: httpx.AsyncClient) -> None:
@@ -124,7 +149,7 @@ async def test_a_truncated_gzip_says_how_far_it_came_and_leaves_the_import_open(
     response = await client.post("/v1/import", content=body[:-2000])
 
     answer = response.json()
-    assert (response.status_code, answer["code"]) == (400, "broken_body")
+    assert (response.status_code, answer["code"]) == (400, "broken_gzip")
     assert answer["accepted"] == answer["acknowledged_line"] == len(told(log)) > 0
     assert ends(log) == [0, 0, 0]
 
@@ -196,6 +221,23 @@ async def test_a_stopping_service_ends_an_import_between_two_chunks(log: MemoryL
     assert ends(log) == [0, 0, 0]
 
 
+async def test_a_stopping_service_ends_an_import_that_waits_for_its_sender(log: MemoryLog) -> None:
+    stop, sent = asyncio.Event(), iter(_lines(10))
+
+    async def receive() -> Message:
+        piece = next(sent, None)
+        if piece is None:
+            stop.set()
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    work = _work(log)
+    with pytest.raises(Stopping):
+        await work.run(receive, stop, is_last=True)
+
+    assert ends(log) == [0, 0, 0]
+
+
 async def test_an_import_over_its_rate_appends_what_it_has_and_waits() -> None:
     pauses, stop, log = iter([0.0, 0.0, 60.0]), asyncio.Event(), _Telling()
     work = _work(log, pause_s=lambda: next(pauses))
@@ -239,9 +281,9 @@ class _Telling(MemoryLog):
         return offsets
 
 
-def _work(log: MemoryLog, pause_s: Callable[[], float] = lambda: 0.0) -> Import:
+def _work(log: MemoryLog, **beside: Any) -> Import:
     delivery = Delivery(log, Topics("t", len(log.partitions)), timeout_s=1)
-    return Import(delivery, source="shop", clock=ManualClock(NOW_MS), pause_s=pause_s)
+    return Import(delivery, source="shop", clock=ManualClock(NOW_MS), **beside)
 
 
 def _lines(count: int) -> Iterator[bytes]:

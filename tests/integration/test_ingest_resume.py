@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,11 +10,10 @@ from pathlib import Path
 import pytest
 
 import services.ingest.history
-from services.ingest.import_command import Destination, run_import
-from services.ingest.ledger import Ledger
+import services.ingest.resumption
+from services.ingest.ledger import Ledger, import_id
 from services.ingest.refusal import Rejected
 from shared.clock import SystemClock
-from shared.errors import Refused
 from shared.event import decode
 from shared.log import Entry, Log
 from shared.log_embedded import EmbeddedLog
@@ -57,6 +54,17 @@ def each_once(count: int) -> Counter[str]:
     return Counter({f"m{number}": 1 for number in range(count)} | {"end": 3})
 
 
+async def test_where_a_body_broke_off_the_next_one_may_begin(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        content = gzip.compress(lines(0, 3900))[:-500]
+        line = (await client.post("/v1/import", content=content, headers=KEY)).json()["acknowledged_line"]
+        answer = (await client.post(f"/v1/import?line={line + 1}", content=lines(line, 4000), headers=KEY)).json()
+        found = await ids(log)
+
+    assert (answer["accepted"], answer["lines"]) == (4000 - line, 4000)
+    assert found == each_once(4000)
+
+
 async def test_a_file_that_broke_off_is_completed_and_nothing_is_twice(log: EmbeddedLog) -> None:
     async with serving(log) as (client, _):
         broken = await client.post("/v1/import", content=gzip.compress(lines(0, 3900))[:-500], headers=KEY)
@@ -90,7 +98,7 @@ async def test_a_whole_file_sent_again_adds_nothing(log: EmbeddedLog) -> None:
 async def test_a_second_service_knows_what_the_first_one_took(
     log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.ingest.history, "IMPORT_NOTE_LINES", 1000)
+    monkeypatch.setattr(services.ingest.resumption, "IMPORT_NOTE_LINES", 1000)
     async with serving(log) as (client, _):
         await client.post("/v1/import?end=false", content=lines(0, 2500), headers=KEY)
     async with serving(log) as (client, _):
@@ -101,6 +109,145 @@ async def test_a_second_service_knows_what_the_first_one_took(
     assert (answer["accepted"], answer["repeated"], answer["lines"]) == (500, 500, 3000)
 
 
+async def test_lines_behind_an_ended_import_are_taken_and_it_ends_again(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        await client.post("/v1/import", content=lines(0, 10), headers=KEY)
+        answer = (await client.post("/v1/import", content=lines(0, 15), headers=KEY)).json()
+        again = (await client.post("/v1/import", content=lines(0, 15), headers=KEY)).json()
+        found = await ids(log)
+
+    assert (answer["accepted"], answer["repeated"]) == (5, 10)
+    assert (again["accepted"], again["repeated"]) == (0, 15)
+    assert found == each_once(15) | Counter(end=6)
+
+
+async def test_lines_appended_to_an_ended_import_before_a_break_are_known(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        await client.post("/v1/import", content=lines(0, 10), headers=KEY)
+        broken = gzip.compress(lines(0, 3000))[:-5]
+        await client.post("/v1/import", content=broken, headers=KEY)
+        answer = (await client.post("/v1/import", content=lines(0, 3000), headers=KEY)).json()
+        found = await ids(log)
+
+    assert answer["accepted"] + answer["repeated"] == 3000
+    assert found == each_once(3000) | Counter(end=6)
+
+
+async def test_a_body_that_leaves_lines_out_is_409_and_says_where_to_go_on(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        first = await client.post("/v1/import?line=6", content=lines(5, 10), headers=KEY)
+        whole = (await client.post("/v1/import", content=lines(0, 10), headers=KEY)).json()
+        behind = await client.post("/v1/import?line=13", content=lines(12, 20), headers=KEY)
+        found = await ids(log)
+
+    for response, line in ((first, 0), (behind, 10)):
+        answer = response.json()
+        assert (response.status_code, answer["code"], answer["acknowledged_line"]) == (409, "import_gap", line)
+    assert whole["accepted"] == 10
+    assert found == each_once(10)
+
+
+async def test_a_file_sent_in_pieces_may_begin_anew_with_any_of_them(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        for first in (0, 10, 20, 10, 20):
+            query = f"?line={first + 1}&end={'true' if first == 20 else 'false'}"
+            content = lines(first, first + 10)
+            answer = (await client.post(f"/v1/import{query}", content=content, headers=KEY)).json()
+        found = await ids(log)
+
+    assert (answer["accepted"], answer["repeated"], answer["ended"]) == (0, 10, True)
+    assert found == each_once(30)
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+@pytest.mark.parametrize("count", [3, 5, 8])
+async def test_another_file_under_the_same_key_is_422_and_adds_nothing(
+    log: EmbeddedLog, is_ended: bool, count: int
+) -> None:
+    async with serving(log) as (client, _):
+        query = "" if is_ended else "?end=false"
+        await client.post(f"/v1/import{query}", content=lines(0, 5), headers=KEY)
+        response = await client.post("/v1/import", content=lines(100, 100 + count), headers=KEY)
+        found = await ids(log)
+
+    assert (response.status_code, response.json()["code"]) == (422, "import_differs")
+    assert found.total() - found["end"] == 5
+
+
+async def test_another_file_is_seen_where_no_note_was_written_yet(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        await client.post("/v1/import?end=false", content=lines(0, 5), headers=KEY)
+        await _note(log, b'{"line":0,"ends":{"0":0,"1":0,"2":0},"ended":false}')
+        same = (await client.post("/v1/import?end=false", content=lines(0, 5), headers=KEY)).json()
+        await _note(log, b'{"line":0,"ends":{"0":0,"1":0,"2":0},"ended":false}')
+        other = await client.post("/v1/import", content=lines(100, 105), headers=KEY)
+
+    assert (same["accepted"], same["repeated"]) == (0, 5)
+    assert (other.status_code, other.json()["accepted"]) == (422, 0)
+
+
+async def test_a_refused_line_is_judged_again_and_taken_when_it_was_mended(log: EmbeddedLog) -> None:
+    bad = lines(0, 2) + b'{"event":"e"}\n' + lines(3, 5)
+    async with serving(log) as (client, _):
+        first, second, mended, last = [
+            (await client.post("/v1/import", content=content, headers=KEY)).json()
+            for content in (bad, bad, lines(0, 5), lines(0, 5))
+        ]
+        found = await ids(log)
+
+    assert (first["accepted"], first["refused"]) == (4, 1)
+    assert (second["accepted"], second["repeated"], second["rejected"][0]["line"]) == (0, 4, 3)
+    assert (mended["accepted"], mended["repeated"], mended["refused"]) == (1, 4, 0)
+    assert (last["accepted"], last["repeated"]) == (0, 5)
+    assert found == each_once(5) | Counter(end=6)
+
+
+async def test_a_file_of_which_every_line_was_refused_may_be_mended(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        refused = await client.post("/v1/import", content=b'{"event":"e"}\n' * 3000, headers=KEY)
+        mended = (await client.post("/v1/import", content=lines(0, 3000), headers=KEY)).json()
+
+    assert refused.status_code == 400
+    assert (mended["accepted"], mended["repeated"]) == (3000, 0)
+
+
+async def test_more_refused_lines_than_are_remembered_are_never_taken_for_done(
+    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.ingest.resumption, "IMPORT_APART_MAX", 2)
+    bad = b"".join(lines(number, number + 1) + b'{"event":"e"}\n' for number in range(0, 10, 2))
+    async with serving(log) as (client, _):
+        await client.post("/v1/import", content=bad, headers=KEY)
+        same = (await client.post("/v1/import", content=bad, headers=KEY)).json()
+        some = (await client.post("/v1/import", content=_with_line(bad, 2), headers=KEY)).json()
+        late = await client.post("/v1/import", content=_with_line(bad, 8), headers=KEY)
+
+    assert (same["accepted"], same["repeated"], same["refused"]) == (0, 5, 5)
+    assert (some["accepted"], some["repeated"], some["refused"]) == (1, 5, 4)
+    assert (late.status_code, late.json()["code"]) == (422, "import_differs")
+
+
+def _with_line(content: bytes, number: int) -> bytes:
+    """The same file with a good line in this place."""
+    parts = content.splitlines(keepends=True)
+    return b"".join([*parts[: number - 1], lines(900 + number, 901 + number), *parts[number:]])
+
+
+async def test_a_note_of_an_older_version_is_taken_at_its_word(log: EmbeddedLog) -> None:
+    async with serving(log) as (client, _):
+        await client.get("/readyz")
+        await _note(log, b'{"line":10,"ends":{"0":0,"1":0,"2":0},"ended":true}')
+        answer = (await client.post("/v1/import", content=lines(0, 12), headers=KEY)).json()
+
+    assert (answer["accepted"], answer["repeated"]) == (2, 10)
+
+
+async def _note(log: EmbeddedLog, value: bytes) -> None:
+    """What a process wrote into the ledger before it ended."""
+    name = import_id("shop", KEY["idempotency-key"])
+    await log.append("stageline.imports", [Entry(name.encode(), value, partition=0)], timeout_s=5)
+
+
 async def test_another_key_is_another_import(log: EmbeddedLog) -> None:
     async with serving(log) as (client, _):
         for name in ("a", "b"):
@@ -108,50 +255,3 @@ async def test_another_key_is_another_import(log: EmbeddedLog) -> None:
         found = await ids(log)
 
     assert found == Counter({"m0": 2})
-
-
-class _Flaky(EmbeddedLog):
-    """Does not answer the second append of events, although it has taken it."""
-
-    calls = 0
-
-    async def append(self, topic: str, entries: list[Entry], *, timeout_s: float) -> list[int]:  # type: ignore[override]
-        offsets = await super().append(topic, entries, timeout_s=timeout_s)
-        self.calls += topic == EVENTS
-        if topic == EVENTS and self.calls == 2:
-            raise services.ingest.history.Unavailable("no answer")
-        return offsets
-
-
-async def test_the_command_goes_on_by_itself_after_a_break(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "history.ndjson"
-    file.write_bytes(lines(0, 3000))
-    log = _Flaky(tmp_path / "log.db", clock=SystemClock())
-    await log.open()
-    async with serving(log) as (client, _):
-        code = await asyncio.to_thread(run_import, file, Destination(str(client.base_url), "shop-key"), pause_s=0.01)
-        found = await ids(log)
-    await log.close()
-
-    assert (code, found) == (0, each_once(3000))
-    assert "1000 accepted, 2000 there before, 0 refused" in capsys.readouterr().out
-
-
-async def test_the_command_names_refused_lines(
-    log: EmbeddedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "history.ndjson"
-    file.write_bytes(lines(0, 1) + json.dumps({"event": "e"}).encode() + b"\n")
-    async with serving(log) as (client, _):
-        code = await asyncio.to_thread(run_import, file, Destination(str(client.base_url), "shop-key"))
-
-    assert code == 1
-    assert "line 2: " in capsys.readouterr().err
-
-
-async def test_the_command_says_that_a_key_is_unknown(log: EmbeddedLog, tmp_path: Path) -> None:
-    file = tmp_path / "history.ndjson"
-    file.write_bytes(lines(0, 1))
-    async with serving(log) as (client, _):
-        with pytest.raises(Refused, match="unknown_key"):
-            await asyncio.to_thread(run_import, file, Destination(str(client.base_url), "nobody"))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.body import GZIP_MEMBERS_MAX, BrokenOff, Unpacker
+from services.ingest.body import GZIP_MEMBER_BYTES_MIN, GZIP_SMALL_MEMBERS_MAX, BrokenOff, Unpacker
 from services.ingest.limits import CHUNK_BYTES_MAX, EVENT_BYTES_MAX
-from services.ingest.lines import Lines
+from services.ingest.lines import BEGINNING_BYTES, Lines, TooLong
 
 
 def unpacked(*chunks: bytes) -> bytes:
@@ -36,9 +36,18 @@ def test_a_large_gzip_comes_in_bounded_pieces_and_whole() -> None:
     assert b"".join(pieces) == content
 
 
-def test_gzip_members_without_end_are_refused() -> None:
+def test_gzip_members_that_bring_something_are_taken_whatever_their_number() -> None:
+    member = gzip.compress(b"x" * GZIP_MEMBER_BYTES_MIN, mtime=0)
+
+    unpacker = Unpacker()
+    size = sum(len(piece) for _ in range(2 * GZIP_SMALL_MEMBERS_MAX) for piece in unpacker.feed(member))
+
+    assert size == 2 * GZIP_SMALL_MEMBERS_MAX * GZIP_MEMBER_BYTES_MIN
+
+
+def test_gzip_members_of_next_to_nothing_without_end_are_refused() -> None:
     with pytest.raises(BrokenOff):
-        unpacked(gzip.compress(b"", mtime=0) * (GZIP_MEMBERS_MAX + 1))
+        unpacked(gzip.compress(b"", mtime=0) * (GZIP_SMALL_MEMBERS_MAX + 1))
 
 
 @pytest.mark.parametrize(
@@ -65,4 +74,6 @@ def test_lines_come_out_as_they_went_in_however_they_are_cut(content: list[bytes
 def test_a_line_of_exactly_an_events_size_is_taken_and_a_longer_one_is_not() -> None:
     most = b"x" * EVENT_BYTES_MAX
 
-    assert list(Lines().feed(most + b"\r\n" + most + b"xx\n" + b"y\n")) == [most, None, b"y"]
+    lines = list(Lines().feed(most + b"\r\n" + most + b"xx\n" + b"y\n"))
+
+    assert lines == [most, TooLong(most[:BEGINNING_BYTES]), b"y"]
