@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from lark import Token, Tree
 
 from services.stager.language.definition import Call, Constant, Entered, Expression, InStage, Kind, Since
-from services.stager.language.grammar import EXAMPLES
 from services.stager.language.judge import Judge, Part, present
 from services.stager.language.kinds import SAID, agree, may_be
 from services.stager.language.literals import read_time
-from services.stager.language.scope import ARITIES
+from services.stager.language.scope import ARITIES, EXAMPLES
 from shared.document import nearest
 
 _NOW = "; ask how long ago something was with `since(x)`, or how far off it is with `time_to(x)`"

@@ -34,7 +34,7 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
         _check_other(judge, left_part, other_part=right_part, other=right)
         _check_other(judge, right_part, other_part=left_part, other=left)
         return None
-    operator = _OPERATORS[judge.said(sign)]
+    operator = _OPERATORS[str(sign)]
     if isinstance(left, Since | InStage):
         fits = _fits_moving(judge, left_part, other_part=right_part, other=right)
     elif isinstance(right, Since | InStage):
@@ -77,7 +77,7 @@ def _with_unit(number: Constant) -> str | None:
 
 def _fits(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> bool:
     left_part, sign, right_part = tree.children
-    operator = judge.said(sign)
+    operator = str(sign)
     if not agree(left=left.kind, right=right.kind):
         message = f"`{operator}` compares {SAID[left.kind]} with {SAID[right.kind]}, which never are the same"
         part = left_part if isinstance(left, Constant) else right_part

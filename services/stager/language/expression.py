@@ -25,10 +25,18 @@ from services.stager.language.definition import (
     Not,
     Since,
 )
-from services.stager.language.grammar import NotAnExpression, Problem, parse
+from services.stager.language.grammar import parse
 from services.stager.language.judge import Part, present, span
 from services.stager.language.kinds import SAID, arithmetic_kind, may_be, negated_kind
-from services.stager.language.literals import Operator, Unreadable, combine, is_quantity, read_quantity, read_quoted
+from services.stager.language.literals import (
+    Operator,
+    Unreadable,
+    combine,
+    nearest_duration,
+    read_quantity,
+    read_quoted,
+)
+from services.stager.language.problem import Problem, has_errors, in_order
 from services.stager.language.scope import Scope, Unknown, resolve
 from services.stager.language.walk import parts_of
 
@@ -42,16 +50,19 @@ _OPERATORS: dict[str, Operator] = {"+": "+", "-": "-", "*": "*", "/": "/"}
 
 def check_truth(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:
     """The condition that a text says, or None with what is wrong with it, in order of place."""
-    try:
-        tree = parse(text)
-    except NotAnExpression as error:
-        return None, [error.problem]
-    checker = Checker(text, scope)
-    expression = checker.truth(tree)
-    if expression is not None and _depth(expression) > DEPTH_MAX:
-        checker.report(tree, f"this expression is too long a chain: more than {DEPTH_MAX} operations on one another")
-    problems = sorted([*checker.problems, *_bare_dates(text)], key=lambda problem: problem.offset)
-    return (None if checker.problems else expression), problems
+    parsed, checker = parse(text), Checker(text, scope)
+    expression = None
+    if parsed.is_whole:
+        (tree,) = parsed.trees
+        expression = checker.truth(tree)
+        if expression is not None and _depth(expression) > DEPTH_MAX:
+            message = f"this expression is too long a chain: more than {DEPTH_MAX} operations on one another"
+            checker.report(tree, message)
+    else:
+        for tree in parsed.trees:
+            checker.value(tree)  # whether a part is a condition shows only where all of them can be read
+    problems = in_order([*parsed.problems, *checker.problems, *_bare_dates(text)])
+    return (None if has_errors(problems) else expression), problems
 
 
 def _bare_dates(text: str) -> Iterator[Problem]:
@@ -64,15 +75,16 @@ def _bare_dates(text: str) -> Iterator[Problem]:
 
 def check_name(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:
     """The metric or trait that a text names and nothing more, or None with what is wrong with it."""
-    try:
-        tree = parse(text)
-    except NotAnExpression as error:
-        return None, [error.problem]
-    checker = Checker(text, scope)
-    if tree.data != "name":
-        checker.report(tree, "a metric or a trait is expected here, as in `orders` or `traits.plan`")
-        return None, checker.problems
-    return checker.name(tree), checker.problems
+    parsed, checker = parse(text), Checker(text, scope)
+    found = None
+    if parsed.is_whole:
+        (tree,) = parsed.trees
+        if tree.data == "name" and checker.said(tree) == text.strip():
+            found = checker.name(tree)
+        else:
+            checker.report(tree, "a metric or a trait is expected here, as in `orders` or `traits.plan`")
+    problems = in_order([*parsed.problems, *checker.problems])
+    return (None if has_errors(problems) else found), problems
 
 
 class Checker:
@@ -147,7 +159,7 @@ class Checker:
         return node
 
     def _arithmetic(self, sign: Part, *, left: Expression, right: Expression) -> Expression | None:
-        operator = _OPERATORS[self.said(sign)]
+        operator = _OPERATORS[str(sign)]
         kind = arithmetic_kind(operator, left=left.kind, right=right.kind)
         if kind is None:
             self.report(sign, f"`{operator}` does not work between {SAID[left.kind]} and {SAID[right.kind]}")
@@ -180,11 +192,12 @@ class Checker:
         return self._read(tree, lambda written: Constant(read_quoted(written), Kind.TEXT))
 
     def _read(self, tree: Tree[Token], read: Callable[[str], Constant]) -> Constant | None:
+        (written,) = tree.children
         try:
-            return read(self.said(tree))
+            return read(str(written))
         except Unreadable as error:
-            lower = self.said(tree).lower()
-            self.report(tree, str(error), suggestion=lower if tree.data == "quantity" and is_quantity(lower) else None)
+            meant = nearest_duration(str(written)) if tree.data == "quantity" else None
+            self.report(tree, str(error), suggestion=meant if meant != written else None)
             return None
 
     def flag(self, tree: Tree[Token]) -> Expression:

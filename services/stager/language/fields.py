@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from services.stager.language.definition import Expression
 from services.stager.language.expression import check_truth
-from services.stager.language.grammar import Problem
 from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time
+from services.stager.language.problem import Problem
 from services.stager.language.scope import Scope
 from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
 from shared.document_reader import FLOW_HINT

@@ -12,9 +12,16 @@ ARITIES = {
     "since": 1, "time_to": 1, "in_stage": 0, "entered": 0, "if": 3, "exists": 1, "date": 1, "lower": 1,
     "contains": 2, "starts_with": 2, "ends_with": 2,
 }  # fmt: skip
+# Each function's name, as it is written.
+EXAMPLES = {
+    "since": "since(last_order)", "time_to": "time_to(traits.renews_at)", "in_stage": "in_stage()",
+    "entered": "entered()", "if": "if(orders > 3, 10, 5)", "exists": "exists(traits.email)",
+    "date": 'date("2026-01-31")', "lower": "lower(traits.plan)", "contains": 'contains(traits.tags, "b")',
+    "starts_with": 'starts_with(traits.country, "D")', "ends_with": 'ends_with(traits.email, ".org")',
+}  # fmt: skip
 OF_THE_CUSTOMER = frozenset({"since", "time_to", "in_stage", "entered"})
 
-_NOTHINGS = frozenset({"null", "Null", "NULL", "none", "None", "nil", "missing", "undefined"})
+NOTHINGS = frozenset({"null", "Null", "NULL", "none", "None", "nil", "missing", "undefined"})
 _FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 
@@ -72,7 +79,7 @@ def _no_trait(words: Sequence[str]) -> Unknown:
 def _no_metric(word: str, scope: Scope, metrics: Mapping[str, Kind]) -> Unknown:
     if word in _FLAGS:
         return Unknown(f"`{word}` is not known; flags are in lower case", _FLAGS[word])
-    if word in _NOTHINGS:
+    if word in NOTHINGS:
         return Unknown(f"`{word}` is not known; ask `exists(x)` or `not exists(x)` whether something is there")
     if word in ARITIES:
         return Unknown(f"`{word}` is a function and needs parentheses", f"{word}()" if not ARITIES[word] else None)

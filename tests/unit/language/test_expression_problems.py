@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.stager.language.definition import Kind
 from services.stager.language.expression import DEPTH_MAX, check_truth
-from services.stager.language.grammar import Problem
+from services.stager.language.problem import Problem
 from services.stager.language.scope import WHERE, Scope
 
 SCOPE = Scope({"orders": Kind.NUMBER, "last_order": Kind.TIME, "nps": Kind.ANY})
@@ -34,11 +34,29 @@ BAD: dict[str, tuple[int, str, str, str | None]] = {
     # grammar
     "": (0, "", "expected here", None),
     "traits.plan is 'pro'": (12, "is", "no operator", "=="),
+    "traits.plan is not 'pro'": (12, "is not", "no operator", "!="),
+    "traits.plan is null": (12, "is", "ask `exists(x)`", None),
+    "traits.plan ends with 'o'": (12, "ends", "`ends_with(", None),
+    "orders between 1 and 3": (7, "between", "`n >= 1 and n <= 3`", None),
+    "traits.Plan Name == 'pro'": (12, "Name", "traits.`Plan Name`", None),
+    "traits.`` == 1": (7, "``", "a name is missing", None),
+    "traits.$x == 1": (7, "$x", "backquotes: `$x`", None),
+    "traits.plan == “pro”": (15, "“pro”", "straight quotes", '"pro"'),
+    "traits.plan == ‘pro’": (15, "‘pro’", "straight quotes", '"pro"'),
+    "traits.plan == “pro": (15, "“", "typographic quote", None),
+    "orders ≥ 3": (7, "≥", "no operator", ">="),
+    "orders – 3 > 1": (7, "–", "no minus sign", "-"),
+    "orders × 3 > 1": (7, "×", "no operator", "*"),
+    "orders\u00a0> 1": (6, "\u00a0", "U+00A0", None),
+    "orders > 1\u200b": (10, "\u200b", "U+200B", None),
     "traits.tags contains 'a'": (12, "contains", 'write `contains(traits.tags, "b")`', None),
     "since last_order >= 3d": (0, "since", "write `since(last_order)`", None),
     "orders >= 1,000": (11, ",", "without commas", None),
     "now() > last_order": (0, "now", "`since(x)`", None),
-    "last_order > 90 days": (16, "days", "an operator", None),
+    "in_stage() > 1h 30m": (13, "1h 30m", "without blanks", "1h30m"),
+    "in_stage() > 90days": (13, "90days", "neither a number", "90d"),
+    "in_stage() > 1 month": (15, "month", "differ in length", None),
+    "in_stage() > 90 days": (13, "90 days", "without blanks", "90d"),
     "since(last_order) >= 1y": (21, "1y", "months and years differ", None),
     "orders = 3": (7, "=", "no operator", "=="),
     "orders => 3": (7, "=>", "no operator", ">="),
@@ -47,7 +65,12 @@ BAD: dict[str, tuple[int, str, str, str | None]] = {
     "nps || nps": (4, "||", "no operator", "or"),
     "!nps": (0, "!", "no operator", "not"),
     "nps AND nps": (4, "AND", "lower case", "and"),
+    "NOT (nps)": (0, "NOT", "lower case", "not"),
+    "nps NOT in [1]": (4, "NOT", "lower case", "not"),
+    "nps ! 3": (4, "!", "no operator", "not"),
+    "orders >= => 3": (10, "=>", "no operator", ">="),
     "nps adn nps": (4, "adn", "missing between", "and"),
+    "orders > 1 n < 3": (11, "n", "missing between", None),
     "orders 3": (7, "3", "missing between", None),
     "1 < orders < 3": (11, "<", "not chained", None),
     "orders == nps in [1]": (14, "in", "not chained", None),
@@ -172,6 +195,40 @@ def test_all_wrong_names_of_an_expression_are_reported_in_order() -> None:
     assert [problem.text for problem in problems] == ["ordres", "lst_order"]
 
 
+@pytest.mark.parametrize(
+    ("written", "reported"),
+    [
+        ("orders = 3 and last_order > 3 && orders > 1", ["=", "3", "&&"]),
+        (r'traits.x == "\q" and orders = 3', [r'"\q"', "="]),
+        ('NOT orders == "a" AND last_order > 1', ["NOT", '"a"', "AND", "1"]),
+        ("orders > and ordres > 1", ["and", "ordres"]),
+        ("orders > 1) and ordres > 1", [")", "ordres"]),
+        ("last_ordr > 1 or (orders > 1", ["last_ordr", "("]),
+        ("since(last_ordr) > 90 days and ordres like 'a'", ["last_ordr", "90 days", "like"]),
+        ("größe > 1 and ordres > 1", ["größe", "größe", "ordres"]),
+        ("ordres > 1 and nps % 2 == 1", ["ordres", "%"]),
+    ],
+)
+def test_what_is_wrong_with_the_grammar_hides_nothing_that_is_wrong_elsewhere(
+    written: str, reported: list[str]
+) -> None:
+    assert [problem.text for problem in check_truth(written, SCOPE)[1]] == reported
+
+
+@pytest.mark.parametrize(
+    ("written", "reported"),
+    [
+        ("and == 1", ["and"]),
+        ("orders > 1 and and == 1", ["and"]),
+        ("orders between 1 and 3", ["between"]),
+        ("orders and orders >", [""]),
+        ("nps % 2 and ordres", ["%"]),
+    ],
+)
+def test_what_only_follows_from_a_fault_of_the_grammar_is_not_reported(written: str, reported: list[str]) -> None:
+    assert [problem.text for problem in check_truth(written, SCOPE)[1]] == reported
+
+
 def test_a_missing_unit_is_reported_beside_the_wrong_name_that_it_is_compared_with() -> None:
     _, problems = check_truth("since(lst_order) >= 90", SCOPE)
 
@@ -192,7 +249,8 @@ def test_limits_are_named(written: str, part: str) -> None:
 
 WORDS = st.sampled_from(
     ["and", "or", "not", "in", "(", ")", "[", "]", ",", ".", "+", "-", "*", "/", "==", "<", "=", "orders", "nps",
-     "traits", "since", "if", "exists", "date", "'a'", "1", "2.5", "3d", "`x`", "\\", "é"]
+     "traits", "since", "if", "exists", "date", "'a'", "1", "2.5", "3d", "`x`", "\\", "é", "“a”", "``", "$x", "≥", "&&",
+     "\u00a0", "is", "not", "NOT", "AND", "days", "null", "with", "adn"]
 )  # fmt: skip
 
 
@@ -200,6 +258,6 @@ WORDS = st.sampled_from(
 def test_no_expression_makes_the_checker_raise(written: str, in_where: bool) -> None:
     expression, problems = check_truth(written, WHERE if in_where else SCOPE)
 
-    assert (expression is None) == bool(problems)
+    assert (expression is None) == any(problem.severity == "error" for problem in problems)
     for problem in problems:
         assert written[problem.offset :].startswith(problem.text)
