@@ -10,6 +10,7 @@ from services.stager.language.definition import Call, Constant, Entered, Express
 from services.stager.language.judge import Judge, Part, present
 from services.stager.language.kinds import SAID, agree, may_be
 from services.stager.language.literals import read_time
+from services.stager.language.never import warn_of_kind
 from services.stager.language.scope import ARITIES, EXAMPLES
 from shared.document import nearest
 
@@ -121,19 +122,23 @@ def _contains(judge: Judge, arguments: Sequence[Part], _function: str) -> Expres
     if whole.kind is Kind.TEXT and not may_be(part.kind, Kind.TEXT):
         judge.report(arguments[1], f"a text can only contain a text, but this is {SAID[part.kind]}")
         return None
+    warn_of_kind(judge, arguments[0], whole, Kind.TEXT, Kind.LIST)
     return Call("contains", (whole, part), Kind.FLAG)
 
 
 def _begins_or_ends(judge: Judge, arguments: Sequence[Part], function: str) -> Expression | None:
-    nodes = present([_text(judge, argument, function) for argument in arguments])
+    nodes = present([_text(judge, argument, function, outcome="holds") for argument in arguments])
     if nodes is None:
         return None
     return Call("starts_with" if function == "starts_with" else "ends_with", tuple(nodes), Kind.FLAG)
 
 
-def _text(judge: Judge, argument: Part, function: str) -> Expression | None:
+def _text(judge: Judge, argument: Part, function: str, *, outcome: str = "has a value") -> Expression | None:
     node = judge.still(argument)
-    if node is None or may_be(node.kind, Kind.TEXT):
+    if node is None:
+        return None
+    if may_be(node.kind, Kind.TEXT):
+        warn_of_kind(judge, argument, node, Kind.TEXT, outcome=outcome)
         return node
     judge.report(argument, f"`{function}` takes a text, but this is {SAID[node.kind]}")
     return None

@@ -17,12 +17,15 @@ from services.stager.language.definition import (
     Since,
 )
 from services.stager.language.judge import Judge, Part
-from services.stager.language.kinds import ORDERED, SAID, agree
+from services.stager.language.kinds import ORDERED, SAID, agree, may_be
 from services.stager.language.literals import MILLION, is_quantity, read_time
+from services.stager.language.never import warn_of_comparison, warn_of_membership
+from services.stager.language.scope import ARITIES, NOTHINGS
 
 _OPERATORS: dict[str, Literal["==", "!=", "<", "<=", ">", ">="]] = {
     "==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
 }  # fmt: skip
+_NO_TEXTS = NOTHINGS | frozenset(ARITIES) | {"traits"}
 _MOVING = ("since", "time_to", "in_stage")
 
 
@@ -31,6 +34,7 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
     left_part, sign, right_part = tree.children
     left, right = judge.value(left_part), judge.value(right_part)
     if left is None or right is None:
+        _suggest_text(judge, right_part, beside=left)
         _check_other(judge, left_part, other_part=right_part, other=right)
         _check_other(judge, right_part, other_part=left_part, other=left)
         return None
@@ -41,7 +45,16 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
         fits = _fits_moving(judge, right_part, other_part=left_part, other=left)
     else:
         fits = _fits(judge, tree, left=left, right=right)
+        if fits:
+            warn_of_comparison(judge, tree, left=left, right=right)
     return Compare(operator, left, right) if fits else None
+
+
+def _suggest_text(judge: Judge, part: Part, *, beside: Expression | None) -> None:
+    """A word that is no name, beside something that can be a text, is a text without its quotes."""
+    word = judge.said(part)
+    if beside is not None and may_be(beside.kind, Kind.TEXT) and word.isidentifier() and word not in _NO_TEXTS:
+        judge.suggest(part, f'"{word}"')
 
 
 def _check_other(judge: Judge, broken_part: Part, *, other_part: Part, other: Expression | None) -> None:
@@ -115,12 +128,14 @@ def check_membership(judge: Judge, tree: Tree[Token]) -> Expression | None:
     found = tuple(option for option in options if option is not None)
     if item is None or len(found) < len(options):
         return None
+    warn_of_membership(judge, item_part, item, found)
     return Membership(item, found, negated=tree.data == "not_member")
 
 
 def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | None:
     node = judge.still(part)
     if node is None:
+        _suggest_text(judge, part, beside=item)
         return None
     if not isinstance(node, Constant):
         why = "this arithmetic has no result" if _is_all_literal(node) else "this is none"

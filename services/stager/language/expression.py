@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal
+from dataclasses import replace
 
 from lark import Token, Tree
 
@@ -20,13 +20,13 @@ from services.stager.language.definition import (
     Expression,
     InStage,
     Kind,
-    Logic,
     Negate,
     Not,
+    PropertyValue,
     Since,
 )
 from services.stager.language.grammar import parse
-from services.stager.language.judge import Part, present, span
+from services.stager.language.judge import Part, span
 from services.stager.language.kinds import SAID, arithmetic_kind, may_be, negated_kind
 from services.stager.language.literals import (
     Operator,
@@ -36,9 +36,12 @@ from services.stager.language.literals import (
     read_quantity,
     read_quoted,
 )
+from services.stager.language.logic import check_logic
+from services.stager.language.never import hyphenated, warn_of_kind
 from services.stager.language.problem import Problem, has_errors, in_order
-from services.stager.language.scope import Scope, Unknown, resolve
+from services.stager.language.scope import ASK_EXISTS, NOTHINGS, Scope, Unknown, resolve
 from services.stager.language.walk import parts_of
+from shared.document import Severity
 
 DEPTH_MAX = 200  # nodes inside one another: more than 20 parentheses can need, and far from Python's own limit of 1,000
 
@@ -95,10 +98,18 @@ class Checker:
         self.scope = scope
         self._text = text
 
-    def report(self, part: Part, message: str, *, suggestion: str | None = None) -> None:
+    def report(self, part: Part, message: str, *, suggestion: str | None = None, severity: Severity = "error") -> None:
         """Add a problem with this part of the text."""
         start, end = span(part)
-        self.problems.append(Problem(start, self._text[start:end], message, suggestion))
+        self.problems.append(Problem(start, self._text[start:end], message, suggestion, severity=severity))
+
+    def suggest(self, part: Part, suggestion: str) -> None:
+        """Say what was meant by a part that has been reported, where nothing was near."""
+        start, _ = span(part)
+        self.problems = [
+            replace(problem, suggestion=problem.suggestion or suggestion) if problem.offset == start else problem
+            for problem in self.problems
+        ]
 
     def said(self, part: Part) -> str:
         """The part as it was written."""
@@ -108,7 +119,10 @@ class Checker:
     def truth(self, part: Part) -> Expression | None:
         """The node of a part of which a truth is wanted."""
         node = self.still(part)
-        if node is None or may_be(node.kind, Kind.FLAG):
+        if node is None:
+            return None
+        if may_be(node.kind, Kind.FLAG):
+            warn_of_kind(self, part, node, Kind.FLAG)
             return node
         self.report(part, f"a condition is expected here (something true or false), but this is {SAID[node.kind]}")
         return None
@@ -126,20 +140,6 @@ class Checker:
         assert isinstance(part, Tree), "every value is a rule of the grammar"
         return _RULES[str(part.data)](self, part)
 
-    def logic(self, tree: Tree[Token]) -> Expression | None:
-        """`and` or `or`; what is joined by the same word is one node."""
-        operator: Literal["and", "or"] = "or" if tree.data == "either" else "and"
-        operands = present([self.truth(child) for child in tree.children])
-        if operands is None:
-            return None
-        flat: list[Expression] = []
-        for operand in operands:
-            if isinstance(operand, Logic) and operand.operator == operator:
-                flat.extend(operand.operands)
-            else:
-                flat.append(operand)
-        return Logic(operator, tuple(flat))
-
     def negation(self, tree: Tree[Token]) -> Expression | None:
         """`not`, once or twice: three in a row are one."""
         node = self.truth(tree.children[-1])
@@ -149,6 +149,9 @@ class Checker:
 
     def chain(self, tree: Tree[Token]) -> Expression | None:
         """`a + b - c` or `a * b / c`, from left to right."""
+        if (name := self._hyphenated_trait(tree)) is not None:
+            self.report(tree, f"this is a subtraction; a name with a hyphen stands in backquotes: {name}")
+            return None
         node = self.still(tree.children[0])
         for place in range(1, len(tree.children), 2):
             right = self.still(tree.children[place + 1])
@@ -157,6 +160,14 @@ class Checker:
                 continue
             node = self._arithmetic(tree.children[place], left=node, right=right)
         return node
+
+    def _hyphenated_trait(self, tree: Tree[Token]) -> str | None:
+        """How the trait is written that this looks like, where what stands behind the hyphen is no metric."""
+        said = self.said(tree)
+        behind = said.rpartition("-")[2]
+        if self.scope.metrics is None or not said.startswith("traits.") or behind in self.scope.metrics:
+            return None
+        return hyphenated(said)
 
     def _arithmetic(self, sign: Part, *, left: Expression, right: Expression) -> Expression | None:
         operator = _OPERATORS[str(sign)]
@@ -212,12 +223,15 @@ class Checker:
         if isinstance(found, Unknown):
             self.report(tree, found.message, suggestion=found.suggestion)
             return None
+        if isinstance(found, PropertyValue) and tokens[0] in NOTHINGS and len(tokens) == 1:
+            message = f"`{tokens[0]}` is a property's name here; {ASK_EXISTS}, and put a property's name in backquotes"
+            self.report(tree, message, severity="warning")
         return found
 
 
 _RULES: dict[str, Callable[[Checker, Tree[Token]], Expression | None]] = {
-    "either": Checker.logic,
-    "both": Checker.logic,
+    "either": check_logic,
+    "both": check_logic,
     "negation": Checker.negation,
     "compare": check_comparison,
     "member": check_membership,

@@ -33,7 +33,7 @@ def read_lifecycle(document: Mapping, faults: Faults) -> Lifecycle:
     has_metrics = node is not None and not (isinstance(node, Scalar) and node.meaning is None)
     metrics, kinds = read_metrics(node, faults, zone=zone) if node is not None and has_metrics else ((), {})
     forward_only = bool(fields.flag("forward_only"))
-    scope = Scope(kinds)
+    scope = Scope(kinds, unsure=frozenset(kinds) - {metric.name for metric in metrics})
     stages = _segment_stages(fields, scope) if is_segment else _stages(fields, scope, forward_only=forward_only)
     name_node = fields.node(what)
     lifecycle = Lifecycle(

@@ -8,7 +8,7 @@ from lark import Token
 
 from services.stager.language.literals import is_calendar_span
 from services.stager.language.problem import Problem
-from services.stager.language.scope import EXAMPLES, NOTHINGS
+from services.stager.language.scope import ASK_EXISTS, EXAMPLES, NOTHINGS
 from services.stager.language.tokens import CLOSES_VALUE, MISSING_OPERATOR, OPENS_VALUE
 
 KEYWORDS = ("and", "or", "not", "in", "true", "false")
@@ -58,7 +58,7 @@ def _operator_expected(tokens: Sequence[Token], at: int) -> Problem:
     if after is not None and f"{given}_{after}" in EXAMPLES:
         return _wrong(given, f"this is a function: write `{EXAMPLES[f'{given}_{after}']}`")
     if given == "is" and after is not None and after.lower() in NOTHINGS:
-        return _wrong(given, "ask `exists(x)` or `not exists(x)` whether something is there")
+        return _wrong(given, ASK_EXISTS)
     if given == "between":
         return _wrong(given, "`between` is no operator: write `n >= 1 and n <= 3`")
     if is_calendar_span(f"{previous} {given}"):

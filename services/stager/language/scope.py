@@ -22,6 +22,7 @@ EXAMPLES = {
 OF_THE_CUSTOMER = frozenset({"since", "time_to", "in_stage", "entered"})
 
 NOTHINGS = frozenset({"null", "Null", "NULL", "none", "None", "nil", "missing", "undefined"})
+ASK_EXISTS = "ask `exists(x)` or `not exists(x)` whether something is there"
 _FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 
@@ -29,13 +30,14 @@ _FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 class Scope:
     """The metrics that may be named, with their types; None in `where`, where bare names are the event's properties.
 
-    A metric that is itself wrong stands here as ANY, so that its fault is reported once. `absent` and `advice` say of
-    an unknown name that it is not there, and what to do about it.
+    A metric that is itself wrong stands here as ANY and is `unsure`, so that its fault is reported once. `absent` and
+    `advice` say of an unknown name that it is not there, and what to do about it.
     """
 
     metrics: Mapping[str, Kind] | None
     absent: str = "this file has no metric"
     advice: str = ""
+    unsure: frozenset[str] = frozenset()
 
     @property
     def functions(self) -> list[str]:
@@ -80,7 +82,7 @@ def _no_metric(word: str, scope: Scope, metrics: Mapping[str, Kind]) -> Unknown:
     if word in _FLAGS:
         return Unknown(f"`{word}` is not known; flags are in lower case", _FLAGS[word])
     if word in NOTHINGS:
-        return Unknown(f"`{word}` is not known; ask `exists(x)` or `not exists(x)` whether something is there")
+        return Unknown(f"`{word}` is not known; {ASK_EXISTS}")
     if word in ARITIES:
         return Unknown(f"`{word}` is a function and needs parentheses", f"{word}()" if not ARITIES[word] else None)
     if word == "traits":

@@ -115,7 +115,7 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     "when: >-\n      n > 1\n      and k > 1": (9, 11, "k", "no metric", None),
     "when: |\n      n > 1\n      and\n        k > 1": (10, 9, "k", "no metric", None),
     "when: n > 1 and\n      k > 1": (8, 7, "k", "no metric", None),
-    'when: "n > 1 and\n      \\"a\\" == k"': (8, 16, "k", "no metric", None),
+    'when: "n > 1 and\n      \\"a\\" == k"': (8, 16, "k", "no metric", '"k"'),
     'when: n > 1 and traits.x == "a #1"': (7, 33, '"', "begins a comment", None),
     "when: in_stage() > 1d": (7, 5, "when", "needs an `until`", None),
     "when: entered() == entered()": (7, 5, "when", "needs an `until`", None),
