@@ -52,9 +52,12 @@ class Fault:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that somebody who typed `word` most likely meant, or None when none is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
+    """The known word that somebody who typed `word` most likely meant, whatever the case; None when none is near."""
+    spelled: dict[str, str] = {}
+    for other in known:
+        spelled.setdefault(other.lower(), other)
+    close = difflib.get_close_matches(word.lower(), spelled, n=1, cutoff=0.6)
+    return spelled[close[0]] if close else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

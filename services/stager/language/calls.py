@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 from lark import Token, Tree
 
-from services.stager.language.definition import Call, Constant, Entered, Expression, InStage, Kind, Since
+from services.stager.language.definition import (
+    Call,
+    Constant,
+    Entered,
+    Expression,
+    InStage,
+    Kind,
+    MetricFunction,
+    Since,
+)
 from services.stager.language.judge import Judge, Part, present
 from services.stager.language.kinds import SAID, agree, may_be
-from services.stager.language.literals import read_time
+from services.stager.language.literals import read_time, why_no_time
 from services.stager.language.never import warn_of_kind
 from services.stager.language.scope import ARITIES, EXAMPLES
 from shared.document import nearest
 
 _NOW = "; ask how long ago something was with `since(x)`, or how far off it is with `time_to(x)`"
 _OTHERS = "; a document sees its own metrics only: repeat them here"
+_METRICS = "; what is counted is a metric with a name, as in `orders: {count: Order Completed}`"
 _INSTEAD_OF = {
     "now": _NOW, "today": _NOW, "in_segment": _OTHERS, "segment": _OTHERS, "stage": _OTHERS,
 }  # fmt: skip
@@ -26,8 +37,10 @@ def check_call(judge: Judge, tree: Tree[Token]) -> Expression | None:
     name, *arguments = tree.children
     function = judge.said(name)
     if function not in ARITIES:
-        message = f"there is no function `{function}`{_INSTEAD_OF.get(function.lower(), '')}"
-        judge.report(name, message, suggestion=nearest(function.lower(), judge.scope.functions))
+        is_metric = function.lower() in get_args(MetricFunction)
+        advice = _METRICS if is_metric else _INSTEAD_OF.get(function.lower(), "")
+        near = None if is_metric else nearest(function, judge.scope.functions)
+        judge.report(name, f"there is no function `{function}`{advice}", suggestion=near)
         return None
     if function not in judge.scope.functions:
         judge.report(name, f"`{function}` is not available in `where`, which sees one event alone")
@@ -100,7 +113,8 @@ def _date(judge: Judge, arguments: Sequence[Part], _function: str) -> Expression
     if isinstance(node, Constant):
         at = read_time(str(node.value))
         if at is None:
-            judge.report(arguments[0], "this is no time; write `2026-01-31` or `2026-01-31T10:20:30Z`")
+            message, meant = why_no_time(str(node.value))
+            judge.report(arguments[0], f"this is no time: {message}", suggestion=f'"{meant}"' if meant else None)
             return None
         return Constant(at, Kind.TIME)
     return Call("date", (node,), Kind.TIME) if node is not None else None

@@ -14,18 +14,21 @@ from services.stager.language.definition import (
     InStage,
     Kind,
     Membership,
+    Negate,
     Since,
 )
 from services.stager.language.judge import Judge, Part
 from services.stager.language.kinds import ORDERED, SAID, agree, may_be
-from services.stager.language.literals import MILLION, is_quantity, read_time
+from services.stager.language.literals import MILLION, is_quantity, nearest_duration, read_time
 from services.stager.language.never import warn_of_comparison, warn_of_membership
 from services.stager.language.scope import ARITIES, NOTHINGS
+from services.stager.language.walk import walk
 
 _OPERATORS: dict[str, Literal["==", "!=", "<", "<=", ">", ">="]] = {
     "==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
 }  # fmt: skip
 _NO_TEXTS = NOTHINGS | frozenset(ARITIES) | {"traits"}
+_NO_RESULT = "too large for a number or a duration (at most 1_000_000_000_000_000ms), or divided by zero"
 _MOVING = ("since", "time_to", "in_stage")
 
 
@@ -75,7 +78,10 @@ def _fits_moving(judge: Judge, moving_part: Part, *, other_part: Part, other: Ex
         message = f"`{moving}` is a duration, and a duration needs a unit (ms, s, m, h, d, w)"
         judge.report(other_part, message, suggestion=_with_unit(other))
     elif isinstance(other, Constant):
-        judge.report(other_part, f"`{moving}` is a duration, but this is {SAID[other.kind]}")
+        meant = nearest_duration(other.value) if isinstance(other.value, str) else None
+        judge.report(other_part, f"`{moving}` is a duration, but this is {SAID[other.kind]}", suggestion=meant)
+    elif _is_all_literal(other):
+        judge.report(other_part, f"`{judge.said(other_part)}` has no result: {_NO_RESULT}")
     else:
         judge.report(
             other_part, f"`{moving}` moves with time: it may only be compared with a constant duration (`90d`)"
@@ -138,7 +144,7 @@ def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | 
         _suggest_text(judge, part, beside=item)
         return None
     if not isinstance(node, Constant):
-        why = "this arithmetic has no result" if _is_all_literal(node) else "this is none"
+        why = f"this has no result: {_NO_RESULT}" if _is_all_literal(node) else "this is none"
         judge.report(part, f"the items of a list are literals (numbers, texts, flags, durations, dates); {why}")
         return None
     if item is not None and not agree(left=item.kind, right=node.kind):
@@ -148,4 +154,4 @@ def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | 
 
 
 def _is_all_literal(node: Expression) -> bool:
-    return isinstance(node, Arithmetic) and all(isinstance(side, Constant) for side in (node.left, node.right))
+    return all(isinstance(part, Constant | Arithmetic | Negate) for part in walk(node))

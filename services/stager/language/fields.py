@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from services.stager.language.definition import Expression
 from services.stager.language.expression import check_truth
-from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time
+from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time, why_no_time
 from services.stager.language.problem import Problem
 from services.stager.language.scope import Scope
 from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
@@ -136,9 +137,14 @@ def read_text_node(node: Node, faults: Faults, *, what: str) -> str | None:
     return None
 
 
+def is_number(node: Node) -> TypeGuard[Scalar]:
+    """Whether YAML takes this for a number: as a name it is wrong with quotes, too."""
+    return isinstance(node, Scalar) and type(node.meaning) in (int, float)
+
+
 def read_name(node: Node, faults: Faults, *, what: str, pattern: re.Pattern[str] = NAME) -> str | None:
     """The name of a lifecycle, segment, stage or metric."""
-    text = read_text_node(node, faults, what=what)
+    text = node.value if is_number(node) else read_text_node(node, faults, what=what)
     if text is None or pattern.fullmatch(text):
         return text
     signs = "a to z, 0 to 9 and _" if pattern is METRIC_NAME else "a to z, 0 to 9, _ and -"
@@ -167,9 +173,11 @@ def read_duration_node(node: Node, faults: Faults, *, what: str) -> int | None:
 
 def read_time_node(node: Node, faults: Faults, *, what: str) -> int | None:
     """An instant as `date()` reads it, in milliseconds."""
-    at = read_time(node.value) if isinstance(node, Scalar) else None
+    text = node.value if isinstance(node, Scalar) else ""
+    at = read_time(text)
     if at is None:
-        faults.add(node, f"{what} is a time: write `2026-01-31` or `2026-01-31T10:20:30Z`")
+        message, meant = why_no_time(text)
+        faults.add(node, f"{what} is a time: {message}", suggestion=meant)
     return at
 
 

@@ -34,8 +34,13 @@ _SPOKEN_PART = re.compile(
 _CALENDAR_SPAN = re.compile(r"[0-9]+ *(?:y|yrs?|years?|mon?|months?|quarters?|q)", re.IGNORECASE)
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+    r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-5][0-9])?)?"
 )
+_OFFSET = re.compile(r"(.+[+-][0-9]{2})(?::?([0-9]{2}))?")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 _UNITS_SAID = "its units are ms, s, m, h, d and w, as in `90d` or `1h30m`"
 
 
@@ -132,6 +137,17 @@ def read_time(text: str) -> int | None:
     except ValueError:
         return None
     return to_ms(moment)
+
+
+def why_no_time(text: str) -> tuple[str, str | None]:
+    """What is wrong with a text that `read_time` cannot read, and what was perhaps meant."""
+    day = text[:10]
+    if _TIME.fullmatch(day) and read_time(day) is None and 0 < int(day[5:7]) <= len(_MONTHS):
+        return f"there is no {int(day[8:])} {_MONTHS[int(day[5:7]) - 1]} {day[:4]}", None
+    offset = _OFFSET.fullmatch(text)
+    if offset is not None and read_time(meant := f"{offset[1]}:{offset[2] or '00'}") is not None:
+        return "an offset is written with a colon, as in `+02:00`", meant
+    return "write `2026-01-31` or `2026-01-31T10:20:30Z`", None
 
 
 def read_quoted(text: str) -> str:

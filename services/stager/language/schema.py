@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 
 _DURATION: Final = r"^(?=.*[1-9])(?:[0-9]+(?:_[0-9]+)*(?:ms|[smhdw]))+$"
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK: Final = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+_CLOCK: Final = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-5][0-9])?"
 _RESERVED: Final = "|".join(sorted(name.removeprefix("$") for name in RESERVED_NAMES.values()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.stager.language.definition import Stage
-from services.stager.language.fields import Fields, items_of, read_name, read_text_node
+from services.stager.language.fields import Fields, is_number, items_of, read_name, read_text_node
 from services.stager.language.linger import read_linger, read_re_enter
 from services.stager.language.scope import Scope
 from services.stager.language.walk import counts_the_visit
@@ -76,7 +76,7 @@ def _came_from(fields: Fields) -> frozenset[str] | None:
     if not items:
         fields.faults.add(node, "`from` is a stage or a list of stages, but it is empty")
         return None
-    names = (read_text_node(item, fields.faults, what="`from`") for item in items)
+    names = (item.value if is_number(item) else read_text_node(item, fields.faults, what="`from`") for item in items)
     return frozenset(name for name in names if name is not None)
 
 
@@ -89,7 +89,11 @@ def _check_names(places: list[Fields], stages: tuple[Stage, ...]) -> None:
             fields.faults.add(fields.mapping.get("stage") or fields.mapping, f"there are two stages `{stage.name}`")
         seen.add(stage.name)
         for item in items_of(fields.mapping.get("from") or Listing(fields.mapping.source, 0, 0, ())):
-            if isinstance(item, Scalar) and isinstance(item.meaning, str) and item.value not in known:
+            if (
+                isinstance(item, Scalar)
+                and (is_number(item) or isinstance(item.meaning, str))
+                and item.value not in known
+            ):
                 message = f"`from` names `{item.value}`, which is no stage of this lifecycle"
                 fields.faults.add(item, message, suggestion=nearest(item.value, known))
 

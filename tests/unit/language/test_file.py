@@ -244,3 +244,11 @@ def test_the_version_changes_with_the_meaning(other: str) -> None:
 
 def test_a_version_is_twelve_hexadecimal_digits_and_the_same_in_every_run() -> None:
     assert version(VERSIONED.replace("[A, B]", "[A, B, C, D, E, F]")) == "c7f7cbd9c362"
+
+
+@pytest.mark.parametrize("second", ['" traits.x"', "traits.`x`"])
+def test_the_same_trait_under_another_label_is_warned_of(second: str) -> None:
+    loaded = load_text(f"lifecycle: x\nstages: [{{stage: a}}]\ncarry: [traits.x, {second}]\n", file="f.yaml")
+
+    assert not loaded.errors
+    assert ["carried already" in fault.message for fault in loaded.faults] == [True]

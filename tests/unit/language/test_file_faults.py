@@ -122,6 +122,7 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     "until: n > 1": (7, 5, "until", "needs a `when`", None),
     "from: c": (7, 11, "c", "no stage", None),
     "from: [a, c]": (7, 15, "c", "no stage", None),
+    "from: 1": (7, 11, "1", "no stage", None),
     "from: []": (7, 11, "[]", "empty", None),
     "from: b": (7, 5, "from", "can ever reach `b`", None),
     "re_enter: sometimes": (7, 15, "sometimes", "`always`", None),
@@ -154,7 +155,9 @@ def test_a_wrong_stage_says_where_and_why(written: str) -> None:
 # whole files: (line, column, offending text, part of the message, suggestion)
 BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: My Shop\nstages: [{stage: a}]": (1, 12, "My Shop", "a lifecycle's name", "my_shop"),
-    "lifecycle: 1\nstages: [{stage: a}]": (1, 12, "1", "in quotes", None),
+    "lifecycle: 1\nstages: [{stage: a}]": (1, 12, "1", "begins with a letter", None),
+    "lifecycle: true\nstages: [{stage: a}]": (1, 12, "true", "in quotes", None),
+    "lifecycle: x\nstages: [{stage: a}]\nzone: utc": (3, 7, "utc", "no time zone", "UTC"),
     "lifecycle:\nstages: [{stage: a}]": (1, 1, "lifecycle", "nothing stands", None),
     "lifecycle: x": (1, 1, "lifecycle", "needs `stages`", None),
     "lifecycle: x\nstages: []": (2, 9, "[]", "list of stages", None),
@@ -168,6 +171,9 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: x\nstages: [{stage: a}]\ncarry: traits.x": (3, 8, "traits.x", "is a list", None),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: [n]": (3, 9, "n", "no metric", None),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: [1 + 2]": (3, 9, "1 + 2", "a metric or a trait", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: [null]": (3, 9, "null", "names metrics and traits", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: ['(traits.x)']": (3, 11, "traits.x", "a metric or a trait", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: [traits.A B]": (3, 18, "B", "traits.`A B`", None),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: [traits.x, traits.x]": (3, 19, "traits.x", "already", None),
     "lifecycle: x\nmetrics: 3\nstages: [{stage: a}]": (2, 10, "3", "holds lines", None),
     "lifecycle: x\nmetrics: {N: {count: A}}\nstages: [{stage: a}]": (2, 11, "N", "a metric's name", "n"),
