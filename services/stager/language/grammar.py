@@ -5,7 +5,7 @@ The parser is built when first asked for, once a process; LALR, so its time is l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -98,6 +98,15 @@ def parse(text: str) -> Parsed:
     trees = tuple(part for part in parts if isinstance(part, Tree))
     problems = tuple(part for part in parts if isinstance(part, Problem))
     return Parsed(trees, (*tokens.problems, *problems), is_whole=False)
+
+
+def place_of_call(text: str, functions: Collection[str]) -> tuple[int, str]:
+    """Where an expression that follows the grammar first calls one of these functions of nothing, and the call."""
+    tokens = list(_parser().lex(text))
+    for name, opening, closing in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if name in functions and opening.type == "LPAR":
+            return name.start_pos or 0, text[name.start_pos : closing.end_pos]
+    return 0, text
 
 
 @cache

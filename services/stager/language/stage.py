@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.stager.language.definition import Stage
 from services.stager.language.fields import Fields, is_number, items_of, read_name, read_text_node
+from services.stager.language.grammar import place_of_call
 from services.stager.language.linger import read_linger, read_re_enter
 from services.stager.language.scope import Scope
 from services.stager.language.walk import counts_the_visit
@@ -37,7 +38,9 @@ def read_stage(fields: Fields, *, name: str, scope: Scope) -> Stage:
         fields.faults.add(fields.key("until"), "`until` needs a `when`", text="until")
     if when is not None and "until" not in fields and counts_the_visit(when):
         message = "a `when` with in_stage() or entered() needs an `until`: once the move is made they count anew"
-        fields.faults.add(fields.key("when"), message, text="when")
+        node = fields.mapping.get("when") or fields.mapping
+        offset, call = place_of_call(getattr(node, "value", ""), ("in_stage", "entered"))
+        fields.faults.add(node, message, offset=offset, text=call)
     return Stage(
         name=name,
         when=when,
