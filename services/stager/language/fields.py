@@ -95,7 +95,9 @@ class Fields:
         if not isinstance(node, Scalar):
             self.faults.add(node, f"`{key}` is an expression: put it in quotes, or on a line of its own")
             return None
-        expression, problems = check_truth(node.value, scope)
+        # YAML's flag may be written `True`; it is no name then.
+        text = node.value.lower() if isinstance(node.meaning, bool) else node.value
+        expression, problems = check_truth(text, scope)
         report_problems(node, problems, self.faults)
         return expression
 
@@ -163,7 +165,8 @@ def read_duration_node(node: Node, faults: Faults, *, what: str) -> int | None:
     try:
         duration = read_duration(node.value)
     except Unreadable as error:
-        faults.add(node, f"{what}: {error}", suggestion=nearest_duration(node.value))
+        meant = nearest_duration(node.value)
+        faults.add(node, f"{what}: {error}", suggestion=meant if meant != node.value else None)
         return None
     if duration == 0:
         faults.add(node, f"{what} is above zero")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.stager.language.definition import Kind
@@ -272,6 +272,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=25).map(" ".join), st.booleans())
 def test_no_expression_makes_the_checker_raise(written: str, in_where: bool) -> None:
     expression, problems = check_truth(written, WHERE if in_where else SCOPE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.stager.fold.expressions import Compiler
@@ -48,6 +48,7 @@ def holds(expression: Any, sent: dict[str, Any]) -> bool:
     return Compiler({}).condition(expression).holds(moment)
 
 
+@settings(deadline=None)
 @given(TESTS, st.fixed_dictionaries({"a": SENT, "b": SENT, "c": SENT, "f": SENT}))
 def test_what_is_said_never_to_hold_is_false_for_every_event(written: str, sent: dict[str, Any]) -> None:
     expression, problems = check_truth(written, WHERE)
