@@ -203,11 +203,11 @@ class Checker:
         return self._read(tree, lambda written: Constant(read_quoted(written), Kind.TEXT))
 
     def _read(self, tree: Tree[Token], read: Callable[[str], Constant]) -> Constant | None:
-        (written,) = tree.children
+        written = str(tree.children[0])
         try:
-            return read(str(written))
+            return read(written)
         except Unreadable as error:
-            meant = nearest_duration(str(written)) if tree.data == "quantity" else None
+            meant = nearest_duration(written) if tree.data == "quantity" and not written.isdigit() else None
             self.report(tree, str(error), suggestion=meant if meant != written else None)
             return None
 

@@ -99,6 +99,7 @@ BAD: dict[str, tuple[int, str, str, str | None]] = {
     r"nps == 'it\'s'": (7, r"'it\'s'", "escape", None),
     r"nps == '\ud800'": (7, r"'\ud800'", "half a character", None),
     "orders > 1_000_000_000_000.000001": (9, "1_000_000_000_000.000001", "lies between", None),
+    "orders > 1000000000001": (9, "1000000000001", "lies between", None),
     "orders > 0.1234567": (9, "0.1234567", "six decimals", None),
     "orders > 1e6": (9, "1e6", "neither a number", None),
     "orders > 1__0": (9, "1__0", "neither a number", None),
@@ -211,40 +212,6 @@ def test_all_wrong_names_of_an_expression_are_reported_in_order() -> None:
     _, problems = check_truth("ordres > 1 and lst_order > 3d and nps", SCOPE)
 
     assert [problem.text for problem in problems] == ["ordres", "lst_order"]
-
-
-@pytest.mark.parametrize(
-    ("written", "reported"),
-    [
-        ("orders = 3 and last_order > 3 && orders > 1", ["=", "3", "&&"]),
-        (r'traits.x == "\q" and orders = 3', [r'"\q"', "="]),
-        ('NOT orders == "a" AND last_order > 1', ["NOT", '"a"', "AND", "1"]),
-        ("orders > and ordres > 1", ["and", "ordres"]),
-        ("orders > 1) and ordres > 1", [")", "ordres"]),
-        ("last_ordr > 1 or (orders > 1", ["last_ordr", "("]),
-        ("since(last_ordr) > 90 days and ordres like 'a'", ["last_ordr", "90 days", "like"]),
-        ("größe > 1 and ordres > 1", ["größe", "größe", "ordres"]),
-        ("ordres > 1 and nps % 2 == 1", ["ordres", "%"]),
-    ],
-)
-def test_what_is_wrong_with_the_grammar_hides_nothing_that_is_wrong_elsewhere(
-    written: str, reported: list[str]
-) -> None:
-    assert [problem.text for problem in check_truth(written, SCOPE)[1]] == reported
-
-
-@pytest.mark.parametrize(
-    ("written", "reported"),
-    [
-        ("and == 1", ["and"]),
-        ("orders > 1 and and == 1", ["and"]),
-        ("orders between 1 and 3", ["between"]),
-        ("orders and orders >", [""]),
-        ("nps % 2 and ordres", ["%"]),
-    ],
-)
-def test_what_only_follows_from_a_fault_of_the_grammar_is_not_reported(written: str, reported: list[str]) -> None:
-    assert [problem.text for problem in check_truth(written, SCOPE)[1]] == reported
 
 
 def test_a_missing_unit_is_reported_beside_the_wrong_name_that_it_is_compared_with() -> None:
