@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeGuard
 
 from lark import Token, Tree
 
@@ -162,10 +163,9 @@ class Checker:
         return node
 
     def _hyphenated_trait(self, tree: Tree[Token]) -> str | None:
-        """How the trait is written that this looks like, where what stands behind the hyphen is no metric."""
-        said = self.said(tree)
-        behind = said.rpartition("-")[2]
-        if self.scope.metrics is None or not said.startswith("traits.") or behind in self.scope.metrics:
+        """How the trait is written that this looks like, where what stands behind a hyphen is no name by itself."""
+        said, names = self.said(tree), [part for part in tree.children[2::2] if _is_name(part)]
+        if not said.startswith("traits.") or not any(isinstance(self._found(name), Unknown) for name in names):
             return None
         return hyphenated(said)
 
@@ -217,9 +217,7 @@ class Checker:
 
     def name(self, tree: Tree[Token]) -> Expression | None:
         """A metric, a trait or a property."""
-        tokens = [str(token) for token in tree.children]
-        quoted = frozenset(place for place, token in enumerate(tokens) if token.startswith("`"))
-        found = resolve([token.strip("`") for token in tokens], self.scope, quoted=quoted)
+        found, tokens = self._found(tree), [str(token) for token in tree.children]
         if isinstance(found, Unknown):
             self.report(tree, found.message, suggestion=found.suggestion)
             return None
@@ -227,6 +225,11 @@ class Checker:
             message = f"`{tokens[0]}` is a property's name here; {ASK_EXISTS}, and put a property's name in backquotes"
             self.report(tree, message, severity="warning")
         return found
+
+    def _found(self, name: Tree[Token]) -> Expression | Unknown:
+        tokens = [str(token) for token in name.children]
+        quoted = frozenset(place for place, token in enumerate(tokens) if token.startswith("`"))
+        return resolve([token.strip("`") for token in tokens], self.scope, quoted=quoted)
 
 
 _RULES: dict[str, Callable[[Checker, Tree[Token]], Expression | None]] = {
@@ -246,6 +249,10 @@ _RULES: dict[str, Callable[[Checker, Tree[Token]], Expression | None]] = {
     "name": Checker.name,
     "call": check_call,
 }
+
+
+def _is_name(part: Part) -> TypeGuard[Tree[Token]]:
+    return isinstance(part, Tree) and part.data == "name"
 
 
 def _negated(node: Expression, kind: Kind) -> Expression:

@@ -21,7 +21,9 @@ PARTS = st.tuples(SIDES, SIGNS, st.just(("3", "3")), WORDS)
 
 @settings(deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=6))
-def test_each_sign_that_is_plainly_mistaken_is_one_fault_and_the_rest_is_read_as_it_was_meant(parts: list[object]) -> None:
+def test_each_sign_that_is_plainly_mistaken_is_one_fault_and_the_rest_is_read_as_it_was_meant(
+    parts: list[object],
+) -> None:
     pairs = [pair for part in parts for pair in part][:-1]  # type: ignore[attr-defined]
     written, meant = (" ".join(pair[side] for pair in pairs) for side in (0, 1))
 

@@ -107,6 +107,9 @@ def test_a_trait_or_a_latest_is_never_a_time_or_a_duration(written: str, suggest
     [
         "traits.x == traits.y",
         "traits.a - traits.b > 3",
+        "traits.a-traits.b > 3",
+        "traits.a-1 > 3",
+        "traits.a-orders > 3",
         "traits.a * 1d > 2d",
         "traits.x in [1d, 3]",
         "if(traits.a, traits.b, 1) == true",
