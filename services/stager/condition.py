@@ -18,7 +18,7 @@ from services.stager.fold.moment import Moment
 from services.stager.fold.source import Source, literal
 from services.stager.language.definition import Kind, Lifecycle, MetricValue
 from services.stager.language.expression import check_truth
-from services.stager.language.grammar import Problem
+from services.stager.language.problem import Problem
 from services.stager.language.scope import Scope
 
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*")

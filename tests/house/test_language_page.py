@@ -15,12 +15,13 @@ import pytest
 from services.stager.commands.story import story_faults
 from services.stager.language.definition import MetricFunction
 from services.stager.language.fields import WHOLE_MAX
-from services.stager.language.grammar import EXPRESSION_CHARACTERS_MAX, NESTED_MAX
+from services.stager.language.grammar import EXPRESSION_CHARACTERS_MAX
 from services.stager.language.lifecycle import LIFECYCLE_KEYS, SEGMENT_KEYS
 from services.stager.language.literals import UNITS_MS
 from services.stager.language.metric import METRICS_MAX, metric_keys
 from services.stager.language.scope import ARITIES
 from services.stager.language.stage import STAGE_KEYS
+from services.stager.language.tokens import NESTED_MAX
 from services.stager.simulate.line import MEMBERS
 from services.stager.story.file import STEPS_MAX, STORY_KEYS
 from services.stager.story.step import STEP_KEYS

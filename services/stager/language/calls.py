@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 from lark import Token, Tree
 
-from services.stager.language.definition import Call, Constant, Entered, Expression, InStage, Kind, Since
-from services.stager.language.grammar import EXAMPLES
+from services.stager.language.definition import (
+    Call,
+    Constant,
+    Entered,
+    Expression,
+    InStage,
+    Kind,
+    MetricFunction,
+    Since,
+)
 from services.stager.language.judge import Judge, Part, present
 from services.stager.language.kinds import SAID, agree, may_be
-from services.stager.language.literals import read_time
-from services.stager.language.scope import ARITIES
+from services.stager.language.literals import read_time, why_no_time
+from services.stager.language.never import warn_of_kind
+from services.stager.language.scope import ARITIES, EXAMPLES
 from shared.document import nearest
 
 _NOW = "; ask how long ago something was with `since(x)`, or how far off it is with `time_to(x)`"
 _OTHERS = "; a document sees its own metrics only: repeat them here"
+_METRICS = "; what is counted is a metric with a name, as in `orders: {count: Order Completed}`"
 _INSTEAD_OF = {
     "now": _NOW, "today": _NOW, "in_segment": _OTHERS, "segment": _OTHERS, "stage": _OTHERS,
 }  # fmt: skip
@@ -26,8 +37,10 @@ def check_call(judge: Judge, tree: Tree[Token]) -> Expression | None:
     name, *arguments = tree.children
     function = judge.said(name)
     if function not in ARITIES:
-        message = f"there is no function `{function}`{_INSTEAD_OF.get(function.lower(), '')}"
-        judge.report(name, message, suggestion=nearest(function.lower(), judge.scope.functions))
+        is_metric = function.lower() in get_args(MetricFunction)
+        advice = _METRICS if is_metric else _INSTEAD_OF.get(function.lower(), "")
+        near = None if is_metric else nearest(function, judge.scope.functions)
+        judge.report(name, f"there is no function `{function}`{advice}", suggestion=near)
         return None
     if function not in judge.scope.functions:
         judge.report(name, f"`{function}` is not available in `where`, which sees one event alone")
@@ -100,7 +113,8 @@ def _date(judge: Judge, arguments: Sequence[Part], _function: str) -> Expression
     if isinstance(node, Constant):
         at = read_time(str(node.value))
         if at is None:
-            judge.report(arguments[0], "this is no time; write `2026-01-31` or `2026-01-31T10:20:30Z`")
+            message, meant = why_no_time(str(node.value))
+            judge.report(arguments[0], f"this is no time: {message}", suggestion=f'"{meant}"' if meant else None)
             return None
         return Constant(at, Kind.TIME)
     return Call("date", (node,), Kind.TIME) if node is not None else None
@@ -122,19 +136,23 @@ def _contains(judge: Judge, arguments: Sequence[Part], _function: str) -> Expres
     if whole.kind is Kind.TEXT and not may_be(part.kind, Kind.TEXT):
         judge.report(arguments[1], f"a text can only contain a text, but this is {SAID[part.kind]}")
         return None
+    warn_of_kind(judge, arguments[0], whole, Kind.TEXT, Kind.LIST)
     return Call("contains", (whole, part), Kind.FLAG)
 
 
 def _begins_or_ends(judge: Judge, arguments: Sequence[Part], function: str) -> Expression | None:
-    nodes = present([_text(judge, argument, function) for argument in arguments])
+    nodes = present([_text(judge, argument, function, outcome="holds") for argument in arguments])
     if nodes is None:
         return None
     return Call("starts_with" if function == "starts_with" else "ends_with", tuple(nodes), Kind.FLAG)
 
 
-def _text(judge: Judge, argument: Part, function: str) -> Expression | None:
+def _text(judge: Judge, argument: Part, function: str, *, outcome: str = "has a value") -> Expression | None:
     node = judge.still(argument)
-    if node is None or may_be(node.kind, Kind.TEXT):
+    if node is None:
+        return None
+    if may_be(node.kind, Kind.TEXT):
+        warn_of_kind(judge, argument, node, Kind.TEXT, outcome=outcome)
         return node
     judge.report(argument, f"`{function}` takes a text, but this is {SAID[node.kind]}")
     return None

@@ -14,15 +14,21 @@ from services.stager.language.definition import (
     InStage,
     Kind,
     Membership,
+    Negate,
     Since,
 )
 from services.stager.language.judge import Judge, Part
-from services.stager.language.kinds import ORDERED, SAID, agree
-from services.stager.language.literals import MILLION, is_quantity, read_time
+from services.stager.language.kinds import ORDERED, SAID, agree, may_be
+from services.stager.language.literals import MILLION, is_quantity, nearest_duration, read_time
+from services.stager.language.never import warn_of_comparison, warn_of_membership
+from services.stager.language.scope import ARITIES, NOTHINGS
+from services.stager.language.walk import walk
 
 _OPERATORS: dict[str, Literal["==", "!=", "<", "<=", ">", ">="]] = {
     "==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
 }  # fmt: skip
+_NO_TEXTS = NOTHINGS | frozenset(ARITIES) | {"traits"}
+_NO_RESULT = "too large for a number or a duration (at most 1_000_000_000_000_000ms), or divided by zero"
 _MOVING = ("since", "time_to", "in_stage")
 
 
@@ -31,17 +37,27 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
     left_part, sign, right_part = tree.children
     left, right = judge.value(left_part), judge.value(right_part)
     if left is None or right is None:
+        _suggest_text(judge, right_part, beside=left)
         _check_other(judge, left_part, other_part=right_part, other=right)
         _check_other(judge, right_part, other_part=left_part, other=left)
         return None
-    operator = _OPERATORS[judge.said(sign)]
+    operator = _OPERATORS[str(sign)]
     if isinstance(left, Since | InStage):
         fits = _fits_moving(judge, left_part, other_part=right_part, other=right)
     elif isinstance(right, Since | InStage):
         fits = _fits_moving(judge, right_part, other_part=left_part, other=left)
     else:
         fits = _fits(judge, tree, left=left, right=right)
+        if fits:
+            warn_of_comparison(judge, tree, left=left, right=right)
     return Compare(operator, left, right) if fits else None
+
+
+def _suggest_text(judge: Judge, part: Part, *, beside: Expression | None) -> None:
+    """A word that is no name, beside something that can be a text, is a text without its quotes."""
+    word = judge.said(part)
+    if beside is not None and may_be(beside.kind, Kind.TEXT) and word.isidentifier() and word not in _NO_TEXTS:
+        judge.suggest(part, f'"{word}"')
 
 
 def _check_other(judge: Judge, broken_part: Part, *, other_part: Part, other: Expression | None) -> None:
@@ -62,7 +78,10 @@ def _fits_moving(judge: Judge, moving_part: Part, *, other_part: Part, other: Ex
         message = f"`{moving}` is a duration, and a duration needs a unit (ms, s, m, h, d, w)"
         judge.report(other_part, message, suggestion=_with_unit(other))
     elif isinstance(other, Constant):
-        judge.report(other_part, f"`{moving}` is a duration, but this is {SAID[other.kind]}")
+        meant = nearest_duration(other.value) if isinstance(other.value, str) else None
+        judge.report(other_part, f"`{moving}` is a duration, but this is {SAID[other.kind]}", suggestion=meant)
+    elif _is_all_literal(other):
+        judge.report(other_part, f"`{judge.said(other_part)}` has no result: {_NO_RESULT}")
     else:
         judge.report(
             other_part, f"`{moving}` moves with time: it may only be compared with a constant duration (`90d`)"
@@ -77,7 +96,7 @@ def _with_unit(number: Constant) -> str | None:
 
 def _fits(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> bool:
     left_part, sign, right_part = tree.children
-    operator = judge.said(sign)
+    operator = str(sign)
     if not agree(left=left.kind, right=right.kind):
         message = f"`{operator}` compares {SAID[left.kind]} with {SAID[right.kind]}, which never are the same"
         part = left_part if isinstance(left, Constant) else right_part
@@ -115,15 +134,17 @@ def check_membership(judge: Judge, tree: Tree[Token]) -> Expression | None:
     found = tuple(option for option in options if option is not None)
     if item is None or len(found) < len(options):
         return None
+    warn_of_membership(judge, item_part, item, found)
     return Membership(item, found, negated=tree.data == "not_member")
 
 
 def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | None:
     node = judge.still(part)
     if node is None:
+        _suggest_text(judge, part, beside=item)
         return None
     if not isinstance(node, Constant):
-        why = "this arithmetic has no result" if _is_all_literal(node) else "this is none"
+        why = f"this has no result: {_NO_RESULT}" if _is_all_literal(node) else "this is none"
         judge.report(part, f"the items of a list are literals (numbers, texts, flags, durations, dates); {why}")
         return None
     if item is not None and not agree(left=item.kind, right=node.kind):
@@ -133,4 +154,4 @@ def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | 
 
 
 def _is_all_literal(node: Expression) -> bool:
-    return isinstance(node, Arithmetic) and all(isinstance(side, Constant) for side in (node.left, node.right))
+    return all(isinstance(part, Constant | Arithmetic | Negate) for part in walk(node))

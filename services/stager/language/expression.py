@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal
+from dataclasses import replace
+from typing import TypeGuard
 
 from lark import Token, Tree
 
@@ -20,17 +21,28 @@ from services.stager.language.definition import (
     Expression,
     InStage,
     Kind,
-    Logic,
     Negate,
     Not,
+    PropertyValue,
     Since,
 )
-from services.stager.language.grammar import NotAnExpression, Problem, parse
-from services.stager.language.judge import Part, present, span
+from services.stager.language.grammar import parse
+from services.stager.language.judge import Part, span
 from services.stager.language.kinds import SAID, arithmetic_kind, may_be, negated_kind
-from services.stager.language.literals import Operator, Unreadable, combine, is_quantity, read_quantity, read_quoted
-from services.stager.language.scope import Scope, Unknown, resolve
+from services.stager.language.literals import (
+    Operator,
+    Unreadable,
+    combine,
+    nearest_duration,
+    read_quantity,
+    read_quoted,
+)
+from services.stager.language.logic import check_logic
+from services.stager.language.never import hyphenated, warn_of_kind
+from services.stager.language.problem import Problem, has_errors, in_order
+from services.stager.language.scope import ASK_EXISTS, NOTHINGS, Scope, Unknown, resolve
 from services.stager.language.walk import parts_of
+from shared.document import Severity
 
 DEPTH_MAX = 200  # nodes inside one another: more than 20 parentheses can need, and far from Python's own limit of 1,000
 
@@ -42,16 +54,19 @@ _OPERATORS: dict[str, Operator] = {"+": "+", "-": "-", "*": "*", "/": "/"}
 
 def check_truth(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:
     """The condition that a text says, or None with what is wrong with it, in order of place."""
-    try:
-        tree = parse(text)
-    except NotAnExpression as error:
-        return None, [error.problem]
-    checker = Checker(text, scope)
-    expression = checker.truth(tree)
-    if expression is not None and _depth(expression) > DEPTH_MAX:
-        checker.report(tree, f"this expression is too long a chain: more than {DEPTH_MAX} operations on one another")
-    problems = sorted([*checker.problems, *_bare_dates(text)], key=lambda problem: problem.offset)
-    return (None if checker.problems else expression), problems
+    parsed, checker = parse(text), Checker(text, scope)
+    expression = None
+    if parsed.is_whole:
+        (tree,) = parsed.trees
+        expression = checker.truth(tree)
+        if expression is not None and _depth(expression) > DEPTH_MAX:
+            message = f"this expression is too long a chain: more than {DEPTH_MAX} operations on one another"
+            checker.report(tree, message)
+    else:
+        for tree in parsed.trees:
+            checker.value(tree)  # whether a part is a condition shows only where all of them can be read
+    problems = in_order([*parsed.problems, *checker.problems, *_bare_dates(text)])
+    return (None if has_errors(problems) else expression), problems
 
 
 def _bare_dates(text: str) -> Iterator[Problem]:
@@ -64,15 +79,16 @@ def _bare_dates(text: str) -> Iterator[Problem]:
 
 def check_name(text: str, scope: Scope) -> tuple[Expression | None, list[Problem]]:
     """The metric or trait that a text names and nothing more, or None with what is wrong with it."""
-    try:
-        tree = parse(text)
-    except NotAnExpression as error:
-        return None, [error.problem]
-    checker = Checker(text, scope)
-    if tree.data != "name":
-        checker.report(tree, "a metric or a trait is expected here, as in `orders` or `traits.plan`")
-        return None, checker.problems
-    return checker.name(tree), checker.problems
+    parsed, checker = parse(text), Checker(text, scope)
+    found = None
+    if parsed.is_whole:
+        (tree,) = parsed.trees
+        if tree.data == "name" and checker.said(tree) == text.strip():
+            found = checker.name(tree)
+        else:
+            checker.report(tree, "a metric or a trait is expected here, as in `orders` or `traits.plan`")
+    problems = in_order([*parsed.problems, *checker.problems])
+    return (None if has_errors(problems) else found), problems
 
 
 class Checker:
@@ -83,10 +99,18 @@ class Checker:
         self.scope = scope
         self._text = text
 
-    def report(self, part: Part, message: str, *, suggestion: str | None = None) -> None:
+    def report(self, part: Part, message: str, *, suggestion: str | None = None, severity: Severity = "error") -> None:
         """Add a problem with this part of the text."""
         start, end = span(part)
-        self.problems.append(Problem(start, self._text[start:end], message, suggestion))
+        self.problems.append(Problem(start, self._text[start:end], message, suggestion, severity=severity))
+
+    def suggest(self, part: Part, suggestion: str) -> None:
+        """Say what was meant by a part that has been reported, where nothing was near."""
+        start, _ = span(part)
+        self.problems = [
+            replace(problem, suggestion=problem.suggestion or suggestion) if problem.offset == start else problem
+            for problem in self.problems
+        ]
 
     def said(self, part: Part) -> str:
         """The part as it was written."""
@@ -96,7 +120,10 @@ class Checker:
     def truth(self, part: Part) -> Expression | None:
         """The node of a part of which a truth is wanted."""
         node = self.still(part)
-        if node is None or may_be(node.kind, Kind.FLAG):
+        if node is None:
+            return None
+        if may_be(node.kind, Kind.FLAG):
+            warn_of_kind(self, part, node, Kind.FLAG)
             return node
         self.report(part, f"a condition is expected here (something true or false), but this is {SAID[node.kind]}")
         return None
@@ -114,20 +141,6 @@ class Checker:
         assert isinstance(part, Tree), "every value is a rule of the grammar"
         return _RULES[str(part.data)](self, part)
 
-    def logic(self, tree: Tree[Token]) -> Expression | None:
-        """`and` or `or`; what is joined by the same word is one node."""
-        operator: Literal["and", "or"] = "or" if tree.data == "either" else "and"
-        operands = present([self.truth(child) for child in tree.children])
-        if operands is None:
-            return None
-        flat: list[Expression] = []
-        for operand in operands:
-            if isinstance(operand, Logic) and operand.operator == operator:
-                flat.extend(operand.operands)
-            else:
-                flat.append(operand)
-        return Logic(operator, tuple(flat))
-
     def negation(self, tree: Tree[Token]) -> Expression | None:
         """`not`, once or twice: three in a row are one."""
         node = self.truth(tree.children[-1])
@@ -137,6 +150,9 @@ class Checker:
 
     def chain(self, tree: Tree[Token]) -> Expression | None:
         """`a + b - c` or `a * b / c`, from left to right."""
+        if (name := self._hyphenated_trait(tree)) is not None:
+            self.report(tree, f"this is a subtraction; a name with a hyphen stands in backquotes: {name}")
+            return None
         node = self.still(tree.children[0])
         for place in range(1, len(tree.children), 2):
             right = self.still(tree.children[place + 1])
@@ -146,8 +162,15 @@ class Checker:
             node = self._arithmetic(tree.children[place], left=node, right=right)
         return node
 
+    def _hyphenated_trait(self, tree: Tree[Token]) -> str | None:
+        """How the trait is written that this looks like, where what stands behind a hyphen is no name by itself."""
+        said, names = self.said(tree), [part for part in tree.children[2::2] if _is_name(part)]
+        if not said.startswith("traits.") or not any(isinstance(self._found(name), Unknown) for name in names):
+            return None
+        return hyphenated(said)
+
     def _arithmetic(self, sign: Part, *, left: Expression, right: Expression) -> Expression | None:
-        operator = _OPERATORS[self.said(sign)]
+        operator = _OPERATORS[str(sign)]
         kind = arithmetic_kind(operator, left=left.kind, right=right.kind)
         if kind is None:
             self.report(sign, f"`{operator}` does not work between {SAID[left.kind]} and {SAID[right.kind]}")
@@ -180,11 +203,12 @@ class Checker:
         return self._read(tree, lambda written: Constant(read_quoted(written), Kind.TEXT))
 
     def _read(self, tree: Tree[Token], read: Callable[[str], Constant]) -> Constant | None:
+        written = str(tree.children[0])
         try:
-            return read(self.said(tree))
+            return read(written)
         except Unreadable as error:
-            lower = self.said(tree).lower()
-            self.report(tree, str(error), suggestion=lower if tree.data == "quantity" and is_quantity(lower) else None)
+            meant = nearest_duration(written) if tree.data == "quantity" and not written.isdigit() else None
+            self.report(tree, str(error), suggestion=meant if meant != written else None)
             return None
 
     def flag(self, tree: Tree[Token]) -> Expression:
@@ -193,18 +217,24 @@ class Checker:
 
     def name(self, tree: Tree[Token]) -> Expression | None:
         """A metric, a trait or a property."""
-        tokens = [str(token) for token in tree.children]
-        quoted = frozenset(place for place, token in enumerate(tokens) if token.startswith("`"))
-        found = resolve([token.strip("`") for token in tokens], self.scope, quoted=quoted)
+        found, tokens = self._found(tree), [str(token) for token in tree.children]
         if isinstance(found, Unknown):
             self.report(tree, found.message, suggestion=found.suggestion)
             return None
+        if isinstance(found, PropertyValue) and tokens[0] in NOTHINGS and len(tokens) == 1:
+            message = f"`{tokens[0]}` is a property's name here; {ASK_EXISTS}, and put a property's name in backquotes"
+            self.report(tree, message, severity="warning")
         return found
+
+    def _found(self, name: Tree[Token]) -> Expression | Unknown:
+        tokens = [str(token) for token in name.children]
+        quoted = frozenset(place for place, token in enumerate(tokens) if token.startswith("`"))
+        return resolve([token.strip("`") for token in tokens], self.scope, quoted=quoted)
 
 
 _RULES: dict[str, Callable[[Checker, Tree[Token]], Expression | None]] = {
-    "either": Checker.logic,
-    "both": Checker.logic,
+    "either": check_logic,
+    "both": check_logic,
     "negation": Checker.negation,
     "compare": check_comparison,
     "member": check_membership,
@@ -219,6 +249,10 @@ _RULES: dict[str, Callable[[Checker, Tree[Token]], Expression | None]] = {
     "name": Checker.name,
     "call": check_call,
 }
+
+
+def _is_name(part: Part) -> TypeGuard[Tree[Token]]:
+    return isinstance(part, Tree) and part.data == "name"
 
 
 def _negated(node: Expression, kind: Kind) -> Expression:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from typing import TypeGuard
 
 from services.stager.language.definition import Expression
 from services.stager.language.expression import check_truth
-from services.stager.language.grammar import Problem
-from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time
+from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time, why_no_time
+from services.stager.language.problem import Problem
 from services.stager.language.scope import Scope
 from shared.document import Faults, Hints, Listing, Mapping, Node, Scalar
 from shared.document_syntax import FLOW_HINT
@@ -181,9 +182,14 @@ def read_text_node(node: Node, faults: Faults, *, what: str) -> str | None:
     return None
 
 
+def is_number(node: Node) -> TypeGuard[Scalar]:
+    """Whether YAML takes this for a number: as a name it is wrong with quotes, too."""
+    return isinstance(node, Scalar) and type(node.meaning) in (int, float)
+
+
 def read_name(node: Node, faults: Faults, *, what: str, pattern: re.Pattern[str] = NAME) -> str | None:
     """The name of a lifecycle, segment, stage or metric."""
-    text = read_text_node(node, faults, what=what)
+    text = node.value if is_number(node) else read_text_node(node, faults, what=what)
     if text is None or pattern.fullmatch(text):
         return text
     signs = "a to z, 0 to 9 and _" if pattern is METRIC_NAME else "a to z, 0 to 9, _ and -"
@@ -205,8 +211,8 @@ def read_duration_node(node: Node, faults: Faults, *, what: str) -> int | None:
         if _NEGATIVE.fullmatch(node.value):
             faults.add(node, f"{what} is above zero")
             return None
-        suggestion = nearest_duration(node.value)
-        faults.add(node, f"{what}: {error}", suggestion=suggestion if suggestion != node.value else None)
+        meant = nearest_duration(node.value)
+        faults.add(node, f"{what}: {error}", suggestion=meant if meant != node.value else None)
         return None
     if duration == 0:
         faults.add(node, f"{what} is above zero")
@@ -216,9 +222,11 @@ def read_duration_node(node: Node, faults: Faults, *, what: str) -> int | None:
 
 def read_time_node(node: Node, faults: Faults, *, what: str) -> int | None:
     """An instant as `date()` reads it, in milliseconds."""
-    at = read_time(node.value) if isinstance(node, Scalar) else None
+    text = node.value if isinstance(node, Scalar) else ""
+    at = read_time(text)
     if at is None:
-        faults.add(node, f"{what} is a time: write `2026-01-31` or `2026-01-31T10:20:30Z`")
+        message, meant = why_no_time(text)
+        faults.add(node, f"{what} is a time: {message}", suggestion=meant)
     return at
 
 

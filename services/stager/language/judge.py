@@ -9,6 +9,7 @@ from lark import Token, Tree
 
 from services.stager.language.definition import Expression
 from services.stager.language.scope import Scope
+from shared.document import Severity
 
 Part: TypeAlias = Tree[Token] | Token
 
@@ -20,8 +21,11 @@ class Judge(Protocol):
     def scope(self) -> Scope:
         """Which names may be used."""
 
-    def report(self, part: Part, message: str, *, suggestion: str | None = None) -> None:
+    def report(self, part: Part, message: str, *, suggestion: str | None = None, severity: Severity = "error") -> None:
         """Add a problem with this part of the text."""
+
+    def suggest(self, part: Part, suggestion: str) -> None:
+        """Say what was meant by a part that has been reported, where nothing was near."""
 
     def said(self, part: Part) -> str:
         """The part as it was written."""

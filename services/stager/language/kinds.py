@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import product
 
-from services.stager.language.definition import Kind
+from services.stager.language.definition import Arithmetic, Call, Expression, Kind, MetricValue, Negate
 from services.stager.language.literals import Operator
+from services.stager.language.walk import parts_of, walk
 
 ORDERED = frozenset({Kind.NUMBER, Kind.TEXT, Kind.TIME, Kind.DURATION})
 
@@ -18,6 +20,9 @@ SAID = {
     Kind.LIST: "a list",
     Kind.ANY: "a value",
 }
+
+ALL = frozenset(Kind) - {Kind.ANY}
+_JSON = frozenset({Kind.NUMBER, Kind.TEXT, Kind.FLAG, Kind.LIST})  # what a trait, a property or a `latest` may hold
 
 _N, _T, _D = Kind.NUMBER, Kind.TIME, Kind.DURATION
 _RESULTS: dict[tuple[str, Kind, Kind], Kind] = {
@@ -57,3 +62,26 @@ def agree(*, left: Kind, right: Kind) -> bool:
 
 def _meant(kind: Kind) -> tuple[Kind, ...]:
     return (_N, _T, _D) if kind is Kind.ANY else (kind,)
+
+
+def possible_kinds(expression: Expression, *, unsure: Collection[str] = ()) -> frozenset[Kind]:
+    """The types that the value may have when it is evaluated, none where it is always missing.
+
+    Metrics that are `unsure` may have any. Without recursion: a long chain is deep.
+    """
+    found: dict[int, frozenset[Kind]] = {}
+    for node in reversed(list(walk(expression))):  # the parts of a node come after it
+        below = [found[id(part)] for part in parts_of(node)]
+        found[id(node)] = ALL if isinstance(node, MetricValue) and node.name in unsure else _possible(node, below)
+    return found[id(expression)]
+
+
+def _possible(node: Expression, below: list[frozenset[Kind]]) -> frozenset[Kind]:
+    if isinstance(node, Arithmetic):
+        results = (_RESULTS.get((node.operator, left, right)) for left, right in product(*below))
+        return frozenset(kind for kind in results if kind is not None)
+    if isinstance(node, Negate):
+        return below[0] & {_N, _D}
+    if isinstance(node, Call) and node.function == "if":
+        return below[1] | below[2]
+    return _JSON if node.kind is Kind.ANY else frozenset({node.kind})

@@ -14,7 +14,7 @@ from services.stager.language.scope import Scope
 from services.stager.language.stage import read_description, read_stage, read_stages
 from services.stager.language.version import version_of
 from services.stager.language.walk import metrics_named
-from shared.document import Faults, Listing, Mapping, Scalar, nearest
+from shared.document import Faults, Listing, Mapping, Scalar, Severity, nearest
 
 LIFECYCLE_KEYS = ("lifecycle", "metrics", "stages", "forward_only", "zone", "carry", "description")
 SEGMENT_KEYS = (
@@ -36,7 +36,7 @@ def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle
     if node is not None and has_metrics:
         metrics, kinds = read_metrics(node, faults, zone=zone)
     forward_only = bool(fields.flag("forward_only"))
-    scope = Scope(kinds)
+    scope = Scope(kinds, unsure=frozenset(kinds) - {metric.name for metric in metrics})
     stages = _segment_stages(fields, scope) if is_segment else _stages(fields, scope, forward_only=forward_only)
     name_node = fields.node(what)
     lifecycle = Lifecycle(
@@ -102,13 +102,15 @@ def _carry(fields: Fields, kinds: dict[str, Kind]) -> tuple[Carried, ...]:
         return ()
     carried: dict[str, Carried] = {}
     for item in node.items:
-        if not isinstance(item, Scalar):
+        if not isinstance(item, Scalar) or item.meaning is None:
             fields.faults.add(item, "`carry` names metrics and traits, as in `[traits.email, orders]`")
             continue
         value, problems = check_name(item.value, Scope(kinds))
         report_problems(item, problems, fields.faults)
-        if item.value in carried:
-            fields.faults.add(item, f"`{item.value}` is carried already")
+        if item.value in carried or any(other.value == value for other in carried.values()):
+            # Under another label it is one more line in what is carried: odd, and no error.
+            severity: Severity = "error" if item.value in carried else "warning"
+            fields.faults.add(item, f"`{item.value.strip()}` is carried already", severity=severity)
         if isinstance(value, MetricValue | TraitValue):
             carried[item.value] = Carried(item.value, value)
     return tuple(carried.values())

@@ -27,12 +27,20 @@ _NUMBER = re.compile(r"([0-9]+(?:_[0-9]+)*)(?:\.([0-9]+))?")
 _DURATION = re.compile(r"(?:[0-9]+(?:_[0-9]+)*(?:ms|[smhdw]))+")
 _DURATION_PART = re.compile(r"([0-9_]+)(ms|[smhdw])")
 _DECIMAL_DURATION = re.compile(r"[0-9_]+\.[0-9]+(?:ms|[smhdw])")
-_SPOKEN = re.compile(r"([0-9]+) *(ms|[smhdw])(?:illiseconds?|ec(?:ond)?s?|in(?:ute)?s?|ours?|ays?|eeks?)?")
+_SPOKEN_PART = re.compile(
+    r"([0-9]+) *(?:(ms|milliseconds?)|(s|secs?|seconds?)|(m|mins?|minutes?)|(h|hrs?|hours?)|(d|days?)|(w|weeks?))"
+    r"(?![a-z]) *"
+)
 _CALENDAR_SPAN = re.compile(r"[0-9]+ *(?:y|yrs?|years?|mon?|months?|quarters?|q)", re.IGNORECASE)
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+    r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-5][0-9])?)?"
 )
+_OFFSET = re.compile(r"(.+[+-][0-9]{2})(?::?([0-9]{2}))?")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 _UNITS_SAID = "its units are ms, s, m, h, d and w, as in `90d` or `1h30m`"
 
 
@@ -89,13 +97,21 @@ def read_duration(text: str) -> int:
 
 
 def nearest_duration(text: str) -> str | None:
-    """What somebody who wrote `7 days`, `90D` or `12` most likely meant, or None."""
+    """What somebody who wrote `7 days`, `1h 30m`, `90D` or `12` most likely meant, or None."""
     if text.isascii() and text.isdigit():
         return f"{text}d"
     if _DURATION.fullmatch(text.lower()):
         return text.lower()
-    found = _SPOKEN.fullmatch(text.lower())
-    return f"{found[1]}{found[2]}" if found else None
+    spoken, at = "", 0
+    while found := _SPOKEN_PART.match(text.lower(), at):
+        spoken += found[1] + next(unit for unit, word in zip(UNITS_MS, found.groups()[1:], strict=True) if word)
+        at = found.end()
+    return spoken if spoken and at == len(text) else None
+
+
+def is_calendar_span(text: str) -> bool:
+    """Whether somebody wrote months or years, whose length is not always the same."""
+    return _CALENDAR_SPAN.fullmatch(text) is not None
 
 
 def _no_duration(text: str) -> str:
@@ -121,6 +137,17 @@ def read_time(text: str) -> int | None:
     except ValueError:
         return None
     return to_ms(moment)
+
+
+def why_no_time(text: str) -> tuple[str, str | None]:
+    """What is wrong with a text that `read_time` cannot read, and what was perhaps meant."""
+    day = text[:10]
+    if _TIME.fullmatch(day) and read_time(day) is None and 0 < int(day[5:7]) <= len(_MONTHS):
+        return f"there is no {int(day[8:])} {_MONTHS[int(day[5:7]) - 1]} {day[:4]}", None
+    offset = _OFFSET.fullmatch(text)
+    if offset is not None and read_time(meant := f"{offset[1]}:{offset[2] or '00'}") is not None:
+        return "an offset is written with a colon, as in `+02:00`", meant
+    return "write `2026-01-31` or `2026-01-31T10:20:30Z`", None
 
 
 def read_quoted(text: str) -> str:

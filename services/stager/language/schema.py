@@ -20,8 +20,9 @@ from shared.event import RESERVED_NAMES
 Schema = dict[str, Any]
 
 _DURATION: Final = r"^(?=.*[1-9])(?:[0-9]+(?:_[0-9]+)*(?:ms|[smhdw]))+$"
+_EXPRESSION: Final = rf"^\s*\S(?:[\s\S]{{0,{EXPRESSION_CHARACTERS_MAX - 2}}}\S)?\s*$"  # blanks around it do not count
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK: Final = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+_CLOCK: Final = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-5][0-9])?"
 _RESERVED: Final = "|".join(sorted(name.removeprefix("$") for name in RESERVED_NAMES.values()))
 
 
@@ -34,8 +35,9 @@ def file_schema() -> Schema:
         "anyOf": [
             _ref("lifecycle"),
             _ref("segment"),
-            {"title": "campaign", "type": "object", "required": ["campaign"]},
-            {"title": "story", "type": "object", "required": ["story", "steps"]},
+            _other("campaign", "on", "send"),
+            _other("subscription", "send"),
+            _other("story", "steps"),
         ],
         "definitions": {
             "lifecycle": _mapping("lifecycle", LIFECYCLE_KEYS, required=["lifecycle", "stages"]),
@@ -58,16 +60,30 @@ def _mapping(title: str, keys: tuple[str, ...], *, required: list[str]) -> Schem
     }
 
 
+def _other(kind: str, *members: str) -> Schema:
+    """A document of which no more is said here than that it is nothing else; a story may name its lifecycle."""
+    others = {"lifecycle", "segment", "campaign", "subscription", "stages"} - {
+        kind,
+        "lifecycle" if kind == "story" else "",
+    }
+    return {
+        "title": kind,
+        "type": "object",
+        "required": [kind, *members],
+        "not": {"anyOf": [{"required": [other]} for other in sorted(others)]},
+    }
+
+
 def _parts() -> Schema:
     """What the mappings are made of."""
     return {
         "name": _text(f"^{NAME.pattern}$"),
-        "expression": {"type": ["string", "boolean"], "maxLength": EXPRESSION_CHARACTERS_MAX + 100, "minLength": 1},
+        "expression": {"type": ["string", "boolean"], "pattern": _EXPRESSION},
         "duration": _text(_DURATION),
         "time": _text(f"^{_DAY}(?:{_CLOCK})?$"),
         "event": _text(rf"^(?!\*$)(?!\$(?!(?:{_RESERVED})$)).*\S"),
         "events": {"anyOf": [{"const": "*"}, _ref("event"), _list(_ref("event"))]},
-        "path": _text(r"^[^.]+(?:\.[^.]+)*$"),
+        "path": _text(r"^(?=[\s\S]*\S)[^.]+(?:\.[^.]+)*$"),
         "trait": _text(r"^traits(?:\.[^.]+)+$"),
         "text": _text(r"\S"),
         "scalar": {"type": ["string", "number", "boolean", "null"]},

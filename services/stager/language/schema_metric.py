@@ -55,7 +55,7 @@ _EXCLUSIVE: Final = [
 ]
 _OPTIONS: Final[dict[str, Schema]] = {
     "of": _ref("events"),
-    "where": _ref("expression"),
+    "where": {"anyOf": [_ref("expression"), {"type": "null"}]},  # in `where`, `null` is a property's name
     "within": _ref("duration"),
     "ago": _ref("duration"),
     "between": {"type": "array", "items": _ref("time"), "minItems": 2, "maxItems": 2},

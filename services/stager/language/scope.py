@@ -12,9 +12,17 @@ ARITIES = {
     "since": 1, "time_to": 1, "in_stage": 0, "entered": 0, "if": 3, "exists": 1, "date": 1, "lower": 1,
     "contains": 2, "starts_with": 2, "ends_with": 2,
 }  # fmt: skip
+# Each function's name, as it is written.
+EXAMPLES = {
+    "since": "since(last_order)", "time_to": "time_to(traits.renews_at)", "in_stage": "in_stage()",
+    "entered": "entered()", "if": "if(orders > 3, 10, 5)", "exists": "exists(traits.email)",
+    "date": 'date("2026-01-31")', "lower": "lower(traits.plan)", "contains": 'contains(traits.tags, "b")',
+    "starts_with": 'starts_with(traits.country, "D")', "ends_with": 'ends_with(traits.email, ".org")',
+}  # fmt: skip
 OF_THE_CUSTOMER = frozenset({"since", "time_to", "in_stage", "entered"})
 
-_NOTHINGS = frozenset({"null", "Null", "NULL", "none", "None", "nil", "missing", "undefined"})
+NOTHINGS = frozenset({"null", "Null", "NULL", "none", "None", "nil", "missing", "undefined"})
+ASK_EXISTS = "ask `exists(x)` or `not exists(x)` whether something is there"
 _FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 
@@ -22,13 +30,14 @@ _FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 class Scope:
     """The metrics that may be named, with their types; None in `where`, where bare names are the event's properties.
 
-    A metric that is itself wrong stands here as ANY, so that its fault is reported once. `absent` and `advice` say of
-    an unknown name that it is not there, and what to do about it.
+    A metric that is itself wrong stands here as ANY and is `unsure`, so that its fault is reported once. `absent` and
+    `advice` say of an unknown name that it is not there, and what to do about it.
     """
 
     metrics: Mapping[str, Kind] | None
     absent: str = "this file has no metric"
     advice: str = ""
+    unsure: frozenset[str] = frozenset()
     hints: Hints = field(default_factory=Hints, compare=False)
 
     @property
@@ -73,8 +82,8 @@ def _no_trait(words: Sequence[str]) -> Unknown:
 def _no_metric(word: str, scope: Scope, metrics: Mapping[str, Kind]) -> Unknown:
     if word in _FLAGS:
         return Unknown(f"`{word}` is not known; flags are in lower case", _FLAGS[word])
-    if word in _NOTHINGS:
-        return Unknown(f"`{word}` is not known; ask `exists(x)` or `not exists(x)` whether something is there")
+    if word in NOTHINGS:
+        return Unknown(f"`{word}` is not known; {ASK_EXISTS}")
     if word in ARITIES:
         return Unknown(f"`{word}` is a function and needs parentheses", f"{word}()" if not ARITIES[word] else None)
     if word == "traits":

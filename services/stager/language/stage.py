@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from services.stager.language.definition import Stage
-from services.stager.language.fields import Fields, items_of, read_name, read_text_node
+from services.stager.language.fields import Fields, is_number, items_of, read_name, read_text_node
+from services.stager.language.grammar import place_of_call
 from services.stager.language.linger import read_linger, read_re_enter
 from services.stager.language.scope import Scope
 from services.stager.language.walk import counts_the_visit
@@ -37,7 +38,9 @@ def read_stage(fields: Fields, *, name: str, scope: Scope) -> Stage:
         fields.faults.add(fields.key("until"), "`until` needs a `when`", text="until")
     if when is not None and "until" not in fields and counts_the_visit(when):
         message = "a `when` with in_stage() or entered() needs an `until`: once the move is made they count anew"
-        fields.faults.add(fields.key("when"), message, text="when")
+        node = fields.mapping.get("when") or fields.mapping
+        offset, call = place_of_call(getattr(node, "value", ""), ("in_stage", "entered"))
+        fields.faults.add(node, message, offset=offset, text=call)
     return Stage(
         name=name,
         when=when,
@@ -76,7 +79,7 @@ def _came_from(fields: Fields) -> frozenset[str] | None:
     if not items:
         fields.faults.add(node, "`from` is a stage or a list of stages, but it is empty")
         return None
-    names = (read_text_node(item, fields.faults, what="`from`") for item in items)
+    names = (item.value if is_number(item) else read_text_node(item, fields.faults, what="`from`") for item in items)
     return frozenset(name for name in names if name is not None)
 
 
@@ -90,8 +93,8 @@ def _check_names(places: list[Fields], stages: tuple[Stage, ...], *, are_known: 
             fields.faults.add(fields.mapping.get("stage") or fields.mapping, f"there are two stages `{stage.name}`")
         seen.add(stage.name)
         for item in items_of(fields.mapping.get("from") or Listing(fields.mapping.source, 0, 0, ())):
-            text = item.meaning if isinstance(item, Scalar) else None
-            if are_known and isinstance(text, str) and text.strip() and text not in known:
+            text = item.value if isinstance(item, Scalar) and (is_number(item) or isinstance(item.meaning, str)) else ""
+            if are_known and text.strip() and text not in known:
                 message = f"`from` names `{text}`, which is no stage of this lifecycle"
                 fields.faults.add(item, message, suggestion=hints.nearest(text, known))
     return len(seen) == len(stages)

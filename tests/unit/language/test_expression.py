@@ -106,7 +106,6 @@ GOOD: dict[str, Expression] = {
     'last_order > date("1970-01-01 01:00:00.0019+01:00") + 1d': Compare(">", LAST, Constant(DAY + 1, Kind.TIME)),
     "last_order + 1d > entered()": Compare(">", Arithmetic("+", LAST, duration(DAY), Kind.TIME), Entered()),
     "entered() - last_order > 1d": Compare(">", Arithmetic("-", Entered(), LAST, Kind.DURATION), duration(DAY)),
-    "nps - 1d > entered()": Compare(">", Arithmetic("-", NPS, duration(DAY), Kind.ANY), Entered()),
     "nps * 2 > 1": Compare(">", Arithmetic("*", NPS, number(2), Kind.ANY), number(1)),
     "nps / nps > 1": Compare(">", Arithmetic("/", NPS, NPS, Kind.NUMBER), number(1)),
     # membership and functions
@@ -125,6 +124,12 @@ GOOD: dict[str, Expression] = {
         ">", Since(Call("if", (A, LAST, Entered()), Kind.TIME)), duration(DAY)
     ),
 }
+
+
+def test_what_never_holds_is_an_expression_like_any_other() -> None:
+    expected = Compare(">", Arithmetic("-", NPS, duration(DAY), Kind.ANY), Entered())
+
+    assert check_truth("nps - 1d > entered()", SCOPE)[0] == expected
 
 
 @pytest.mark.parametrize("written", GOOD)

@@ -259,3 +259,11 @@ def test_each_lifecycle_of_a_file_may_have_two_hundred_metrics() -> None:
     text = "---\n".join(f"segment: {name}\nwhen: true\ncarry: [{carry}]\nmetrics:\n{metrics}" for name in "ab")
 
     assert len(load_text(text, file="f.yaml").lifecycles) == 2
+
+
+@pytest.mark.parametrize("second", ['" traits.x"', "traits.`x`"])
+def test_the_same_trait_under_another_label_is_warned_of(second: str) -> None:
+    loaded = load_text(f"lifecycle: x\nstages: [{{stage: a}}]\ncarry: [traits.x, {second}]\n", file="f.yaml")
+
+    assert not loaded.errors
+    assert ["carried already" in fault.message for fault in loaded.faults] == [True]

@@ -61,6 +61,7 @@ BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
     "{count: A, period: 3d}": (17, "period", "does not fit", None),
     "{count: A, within: 90}": (25, "90", "needs a unit", "90d"),
     "{count: A, within: 7 days}": (25, "7 days", "units", "7d"),
+    "{count: A, within: 99999999d}": (25, "99999999d", "at most", None),
     "{count: A, within: 0d}": (25, "0d", "above zero", None),
     "{count: A, within: -1d}": (25, "-1d", "above zero", None),
     "{count: A, within: [1d]}": (25, "[1d]", "is a duration", None),
@@ -137,16 +138,17 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     "when: >-\n      n > 1\n      and k > 1": (9, 11, "k", "no metric", None),
     "when: |\n      n > 1\n      and\n        k > 1": (10, 9, "k", "no metric", None),
     "when: n > 1 and\n      k > 1": (8, 7, "k", "no metric", None),
-    'when: "n > 1 and\n      \\"a\\" == k"': (8, 16, "k", "no metric", None),
+    'when: "n > 1 and\n      \\"a\\" == k"': (8, 16, "k", "no metric", '"k"'),
     'when: n > 1 and traits.x == "a #1"': (7, 33, '"', "begins a comment", None),
-    "when: in_stage() > 1d": (7, 5, "when", "needs an `until`", None),
-    "when: entered() == entered()": (7, 5, "when", "needs an `until`", None),
-    "when: |\n      n >=\n\n": (8, 11, "", "ends too early", None),
+    "when: in_stage() > 1d": (7, 11, "in_stage()", "needs an `until`", None),
+    'when: "n > 1 and\n      entered () == entered()"': (8, 7, "entered ()", "needs an `until`", None),
+    "when: |\n      n >=\n\n": (8, 11, "", "too early", None),
     "when: !n": (7, 11, "!", "must stand in quotes", None),
     "when: *n": (7, 11, "*n", "must stand in quotes", None),
     "until: n > 1": (7, 5, "until", "needs a `when`", None),
     "from: c": (7, 11, "c", "no stage", None),
     "from: [a, c]": (7, 15, "c", "no stage", None),
+    "from: 1": (7, 11, "1", "no stage", None),
     "from: []": (7, 11, "[]", "empty", None),
     "from: b": (7, 5, "from", "can ever reach `b`", None),
     "re_enter: sometimes": (7, 15, "sometimes", "`always`", None),
@@ -179,7 +181,9 @@ def test_a_wrong_stage_says_where_and_why(written: str) -> None:
 # whole files: (line, column, offending text, part of the message, suggestion)
 BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: My Shop\nstages: [{stage: a}]": (1, 12, "My Shop", "a lifecycle's name", "my_shop"),
-    "lifecycle: 1\nstages: [{stage: a}]": (1, 12, "1", "in quotes", None),
+    "lifecycle: 1\nstages: [{stage: a}]": (1, 12, "1", "begins with a letter", None),
+    "lifecycle: true\nstages: [{stage: a}]": (1, 12, "true", "in quotes", None),
+    "lifecycle: x\nstages: [{stage: a}]\nzone: utc": (3, 7, "utc", "no time zone", "UTC"),
     "lifecycle:\nstages: [{stage: a}]": (1, 1, "lifecycle", "nothing stands", None),
     "lifecycle: x": (1, 1, "lifecycle", "needs `stages`", None),
     "lifecycle: x\nstags: [{stage: a}]": (2, 1, "stags", "no key", "stages"),
@@ -214,6 +218,9 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: x\nstages: [{stage: a}]\ncarry: traits.x": (3, 8, "traits.x", "is a list", None),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: [n]": (3, 9, "n", "no metric", None),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: [1 + 2]": (3, 9, "1 + 2", "a metric or a trait", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: [null]": (3, 9, "null", "names metrics and traits", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: ['(traits.x)']": (3, 11, "traits.x", "a metric or a trait", None),
+    "lifecycle: x\nstages: [{stage: a}]\ncarry: [traits.A B]": (3, 18, "B", "traits.`A B`", None),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: [traits.x, traits.x]": (3, 19, "traits.x", "already", None),
     "lifecycle: x\nmetrics: 3\nstages: [{stage: a}]": (2, 10, "3", "holds lines", None),
     "lifecycle: x\nmetrics: {N: {count: A}}\nstages: [{stage: a}]": (2, 11, "N", "a metric's name", "n"),
@@ -230,7 +237,7 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: x\nsegment: y": (2, 1, "segment", "one thing", None),
     "segment: x": (1, 1, "segment", "needs `when`", None),
     "segment: x\nwhen: true\nstages: []": (3, 1, "stages", "no key", None),
-    "segment: x\nwhen: in_stage() > 1d": (2, 1, "when", "needs an `until`", None),
+    "segment: x\nwhen: in_stage() > 1d": (2, 7, "in_stage()", "needs an `until`", None),
     "lifecycle: x\nstages: [{stage: a}]\n---\nsegment: x\nwhen: true": (4, 10, "x", "taken already", None),
     "lifecycle: x\nforward_only: true\nstages: [{stage: a, from: b}, {stage: b}]": (3, 21, "from", "can ever", None),
     'lifecycle: x\nmetrics: {m: {count: A, where: contains(t, "b")}}\nstages: [{stage: a}]': (
@@ -373,7 +380,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=30).map("".join))
 @example("lifecycle: x\nstages: [{stage: null, from: null, linger: null, re_enter: null}]\ncarry: [null]\nzone: null")
 @example("lifecycle: x\nmetrics: {n: {regular: , sequence: , changed: }, null: null}\nstages: [null]")

@@ -152,6 +152,12 @@ def test_whatever_check_takes_the_schema_takes() -> None:
         ("    when: true\n", "    until: true\n"),
         ('when: traits.plan == "pro"\n', ""),
         ("stages:\n", "stagez:\n"),
+        ("    when: true\n", '    when: " "\n'),
+        ("    when: true\n", f"    when: {'true or ' * 250}true\n"),
+        ("{sum: cart.total,", '{sum: " ",'),
+        ("between: [2026-01-01,", "between: [2026-01-01T00:00+05:75,"),
+        ("description: every key that there is\n", "campaign: x\n"),
+        ("description: every key that there is\n", "story: x\nsteps: []\n"),
     ],
 )
 def test_what_a_schema_can_find_is_found_by_both(change: tuple[str, str]) -> None:
@@ -160,6 +166,23 @@ def test_what_a_schema_can_find_is_found_by_both(change: tuple[str, str]) -> Non
 
     assert not is_taken(text)
     assert not fits(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "segment: s\nwhen: True\n",
+        "segment: s\nwhen: |\n  true" + " " * 3_000 + "\n",
+        f"segment: s\nwhen: {'true or ' * 249}not true\n",
+        "segment: s\nmetrics:\n  m: {count: A, where: null}\nwhen: m > 1\n",
+        "story: s\nlifecycle: shop\nsteps: [{after: 1d}]\n",
+        "campaign: c\non: {moved: shop}\nsend: {}\n",
+        "subscription: s\nsend: {}\n",
+    ],
+)
+def test_both_take_what_may_be_written(text: str) -> None:
+    assert is_taken(text)
+    assert fits(text)
 
 
 def test_it_is_never_stricter_than_check_on_changed_files() -> None:
