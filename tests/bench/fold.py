@@ -11,7 +11,7 @@ from typing import NamedTuple
 from deploy.demo.history import PURCHASES, import_lines
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
-from services.stager.fold.rules import compile_rules
+from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.file import load_paths, load_text
 from services.stager.simulate.line import read_line
 from services.stager.simulate.simulation import Simulation
@@ -22,6 +22,7 @@ from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
 EVENTS = 300_000
 CUSTOMERS = 20_000
 SETTLED_CUSTOMERS = 5_000
+RUNS = 5
 DEMO = PURCHASES.parent
 BATCH = 8_000  # the stager's
 BEGIN_MS = 1_780_000_000_000
@@ -43,18 +44,30 @@ class FoldFigures:
 
 
 def measure_fold() -> FoldFigures:
-    """Fold events of known customers, decoded a batch at a time as the stager does; only folding is timed."""
+    """Fold events of known customers, decoded a batch at a time as the stager does; only folding is timed.
+
+    The fastest of a few runs: what else the machine does makes a run slower and never faster.
+    """
     rules = compile_rules(load_text(FIVE_STAGES, file="bench.yaml").lifecycles)
     moving, settled = _values(CUSTOMERS), _values(SETTLED_CUSTOMERS)
     spare_the_collector()  # as the stager does
-    profiles = dict[str, Profile]()
-    moved = _fold(Partition(rules), profiles, moving, BEGIN_MS)
-    partition, known, half = Partition(rules), dict[str, Profile](), EVENTS // 2
-    _fold(partition, known, settled[:half], BEGIN_MS)
-    plain = _fold(partition, known, settled[half:], BEGIN_MS + half)
+    profiles, moved = min((_fold_all(rules, moving) for _ in range(RUNS)), key=lambda run: run[1].took_s)
+    plain = min((_fold_settled(rules, settled) for _ in range(RUNS)), key=lambda run: run.took_s)
     decoded_s = EVENTS / moved.decode_took_s
     busy, real = mean_bytes(profiles), mean_bytes(shoppers())
-    return FoldFigures(EVENTS / moved.took_s, half / plain.took_s, decoded_s, busy, real, moved.transitions)
+    return FoldFigures(EVENTS / moved.took_s, EVENTS / 2 / plain.took_s, decoded_s, busy, real, moved.transitions)
+
+
+def _fold_all(rules: Rules, values: Sequence[bytes]) -> tuple[Mapping[str, Profile], _Folded]:
+    profiles = dict[str, Profile]()
+    return profiles, _fold(Partition(rules), profiles, values, BEGIN_MS)
+
+
+def _fold_settled(rules: Rules, values: Sequence[bytes]) -> _Folded:
+    """The second half of these events, when nearly everybody stands where they stay."""
+    partition, known, half = Partition(rules), dict[str, Profile](), len(values) // 2
+    _fold(partition, known, values[:half], BEGIN_MS)
+    return _fold(partition, known, values[half:], BEGIN_MS + half)
 
 
 def shoppers() -> Mapping[str, Profile]:

@@ -56,8 +56,9 @@ def _run(kind: str, text: str, folder: Path) -> None:
     elif kind == "python":
         command = [sys.executable, "-c", text]
     else:
-        (folder / "example.mjs").write_text(text + "\nsetTimeout(() => process.exit(0), 300)\n")
-        command = ["node", "example.mjs"]
+        script = folder / f"example-{os.getpid()}.mjs"  # the folder of the SDKs is one for all who run tests
+        script.write_text(text + "\nsetTimeout(() => process.exit(0), 300)\n")
+        command = ["node", script.name]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers.node_packages import ROOT, need_packages
+
 SOURCE = ROOT / "tests" / "sdk"
-PLACE = ROOT / ".servers" / "node"  # 50 MB, fetched once a checkout
-INSTALL_TIMEOUT_S = 300
 RUN_TIMEOUT_S = 60
 
 
 @pytest.fixture(scope="session")
 def node_sdks() -> Path:
     """The folder with the installed SDKs; skipped by name at home where there is no Node, failing under CI."""
-    if shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must run the tests of the Node SDKs: npm is not on the PATH")
-        pytest.skip("needs Node: npm is not on the PATH")
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with (PLACE / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _install()
-    return PLACE
-
-
-def _install() -> None:
-    wanted = (SOURCE / "package-lock.json").read_bytes()
-    stamp = PLACE / ".installed"
-    if stamp.exists() and stamp.read_bytes() == wanted:
-        return
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(SOURCE / name, PLACE / name)
-    # Not `npm ci`: it refuses a lock file without those optional packages that a registry has only for other machines.
-    command = ["npm", "install", "--no-save", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=PLACE, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)
-    stamp.write_bytes(wanted)
+    return need_packages(SOURCE, into="node")
 
 
 def run_script(place: Path, script: str, *arguments: str) -> str:
