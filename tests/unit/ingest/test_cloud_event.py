@@ -150,8 +150,9 @@ def test_an_id_fits_the_log_however_long_it_is_sent(beside: dict[str, str]) -> N
 
 _HEADERS = [
     ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"), ("%e2%82%ac", "€"), ("100%25", "100%"), ("%2525", "%25"),
-    ("a+b", "a+b"), ('"Order Completed"', "Order Completed"), (r'"a\"b\\c"', r'a"b\c'), ('"%41"', "A"), ('a"b', 'a"b'),
-    ("Zo\xc3\xab", "Zoë"),
+    ("a+b", "a+b"), ('"Order Completed"', "Order Completed"), (r'"a\"b\\c"', r'a"b\c'), ('"%41"', "A"),
+    ('a"b', 'a"b'),
+    ("Zo\xc3\xab", "Zoë"), ("Zo\xeb", "Zoë"), ("100%", "100%"), ("%zz", "%zz"),
 ]  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def test_a_header_is_unquoted_and_then_percent_decoded_once(header: str, text: s
     assert (event.customer, event.name) == (text, text)
 
 
-@pytest.mark.parametrize("header", ["cust%FF", "cust%FE", "%ED%A0%80", "%C0%A0", "Zo\xeb", "100%", "%zz"])
+@pytest.mark.parametrize("header", ["cust%FF", "cust%FE", "%ED%A0%80", "%C0%A0", "Zo\xeb%FF"])
 def test_a_header_that_is_no_percent_encoded_text_is_refused(header: str) -> None:
     with pytest.raises(Rejected) as caught:
         binary(subject=header)
