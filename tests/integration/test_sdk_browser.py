@@ -22,7 +22,8 @@ from tests.servers.chromium import Browser, Left
 
 WITHIN_S = 30
 SINGLE = {"strategy": "single"}
-BATCHING = {"strategy": "batching", "config": {"size": 3, "timeout": 100}}
+# The third call sends the batch; on a slow machine a shorter timeout would cut it in two.
+BATCHING = {"strategy": "batching", "config": {"size": 3, "timeout": 5_000}}
 PATIENT = {"strategy": "batching", "config": {"size": 10, "timeout": 60_000}}
 CALLS = """
 analytics.identify('u1', { plan: 'pro' })
