@@ -146,7 +146,8 @@ class Share:
     def end(self, last_ms: int) -> Found:
         """Let time pass until the end."""
         findings = _Findings()
-        findings.add(0, self._simulation.end(last_ms), by_line=False)
+        self._simulation.end_import(last_ms)
+        findings.add(0, self._simulation.tick(last_ms), by_line=False)
         return self._told(findings)
 
     def _told(self, findings: _Findings) -> Found:

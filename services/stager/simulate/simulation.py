@@ -43,10 +43,11 @@ def simulate(
             if until_ms is not None:
                 continue
             last_ms = received_ms
-        yield from simulation.tick(received_ms)
+        yield from simulation.lapses(received_ms)
         yield from simulation.take(line)
     if last_ms > BEGINNING:
-        yield from simulation.end(last_ms)
+        simulation.end_import(last_ms)
+        yield from simulation.lapses(last_ms)
 
 
 def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]:
@@ -85,28 +86,35 @@ class Simulation:
         return BEGINNING if self._past else self._waiting.earliest_ms
 
     def tick(self, tick_ms: int) -> Sequence[Transition]:
+        """What a tick does, all of it."""
+        return tuple(self.lapses(tick_ms))
+
+    def lapses(self, tick_ms: int) -> Iterable[Transition]:
+        """The same, one after another as it is asked for: between two lines there may be years. To be used up."""
+        self._partition.observe(None, tick_ms)
+        if self._waiting.earliest_ms > tick_ms and not self._past:
+            return ()  # so it is nearly always
+        return self._lapses(tick_ms)
+
+    def _lapses(self, tick_ms: int) -> Iterator[Transition]:
         """Lapse the customers one evaluation at a time, always the smallest (deadline, customer) next."""
         partition, waiting = self._partition, self._waiting
-        partition.observe(None, tick_ms)
-        if waiting.earliest_ms > tick_ms and not self._past:
-            return ()  # so it is nearly always
         wakes_past = partition.wakes_historical(tick_ms)
         if wakes_past:
             for sleeper in self._past.values():
                 waiting.put(sleeper)
             self._past.clear()
-        transitions: list[Transition] = []
         while (profile := waiting.first(tick_ms)) is not None:
             if wakes_past or profile.historical_ms is None:
+                transitions: list[Transition] = []
                 partition.lapse_one(profile, transitions)
+                yield from transitions
             else:  # who woke when one import was over sleeps again in the next
                 self._let_sleep(profile)
-        return transitions
 
-    def end(self, last_ms: int) -> Sequence[Transition]:
-        """An import that still runs is over, and time passes until then."""
+    def end_import(self, last_ms: int) -> None:
+        """An import that still runs is over."""
         self.pass_by(Line(Event(type="import_end"), last_ms))
-        return self.tick(last_ms)
 
     def _let_sleep(self, profile: Profile) -> None:
         self._past[profile.customer] = profile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from services.stager.fold.instants import instant_of
 from services.stager.fold.records import members_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Linger, Stage
+from services.stager.language.file import load_text
 from services.stager.simulate.line import read_line
 from services.stager.simulate.simulation import simulate
 from shared.errors import Malformed
@@ -58,6 +60,15 @@ def test_the_last_tick_is_at_until() -> None:
     transitions, _ = run(order(1), until="2026-01-06")
 
     assert [change.to_stage for change in transitions] == ["active", "silent"]
+
+
+def test_what_time_does_is_told_as_it_goes_and_not_in_the_end() -> None:
+    flips = "lifecycle: flips\nstages: [{stage: a, when: not in_stage() >= 0ms, until: in_stage() >= 0ms}]"
+    rules, lines = compile_rules(load_text(flips, file="flips.yaml").lifecycles), [json.dumps(order(1)).encode()]
+
+    found = simulate(lines, rules, until_ms=instant_of("2027-01-01"), on_bad_line=lambda *_: None)
+
+    assert [change.at[-4:] for change in islice(found, 4)] == ["000Z", "000Z", "001Z", "001Z"]
 
 
 def test_lines_received_after_until_are_left_out() -> None:
