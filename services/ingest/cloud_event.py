@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from codecs import BOM_UTF8
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from urllib.parse import unquote_to_bytes
@@ -18,7 +19,6 @@ import msgspec
 
 from services.ingest.admit import Admission, Intake, event_of, judged
 from services.ingest.cut import cut_batch
-from services.ingest.envelope import BYTE_ORDER_MARK
 from services.ingest.item import Item, misfit
 from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
 from services.ingest.members import Members
@@ -55,7 +55,7 @@ def is_structured(content_type: str) -> bool:
 
 def read_list(body: bytes) -> list[bytes]:
     """The events of a batch, each as its bytes, also those that are no JSON. Errors: Rejected."""
-    body = body.removeprefix(BYTE_ORDER_MARK)
+    body = body.removeprefix(BOM_UTF8)
     try:
         events = [bytes(part) for part in _decode_batch(body)]
     except msgspec.ValidationError as error:
@@ -111,7 +111,7 @@ def _in_their_words(customer: str) -> Generator[None]:
 
 
 def _read_structured(text: bytes, *, customer: str) -> Item:
-    text = text.removeprefix(BYTE_ORDER_MARK)
+    text = text.removeprefix(BOM_UTF8)
     if len(text) > EVENT_BYTES_MAX:
         raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(text)} bytes, more than {EVENT_BYTES_MAX}")
     try:
@@ -162,7 +162,7 @@ def _bare(header: str) -> str:
 
 def _data(content: bytes) -> Members:
     """The data that stands for itself, as a body or in base64; nothing and null are none."""
-    content = content.removeprefix(BYTE_ORDER_MARK).strip()
+    content = content.removeprefix(BOM_UTF8).strip()
     if len(content) > EVENT_BYTES_MAX:
         raise Rejected(Code.EVENT_TOO_LARGE, f"the event has {len(content)} bytes, more than {EVENT_BYTES_MAX}")
     if not content:

@@ -5,6 +5,7 @@ Pure. An item that is no JSON does not sink its neighbours: the batch is then cu
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,8 +21,6 @@ from services.ingest.refusal import Code, Rejected
 
 Knock = Callable[[str | None], object]
 """Asked with the write key that a body seems to name whether to go on; raises Rejected when not."""
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -76,7 +75,7 @@ _decode_single = msgspec.json.Decoder(_Single).decode
 
 def read_single(body: bytes) -> Envelope:
     """The envelope of a body that is one item. Errors: Rejected when it is no JSON object."""
-    body = body.removeprefix(BYTE_ORDER_MARK)
+    body = body.removeprefix(BOM_UTF8)
     try:
         single = _decode_single(body)
     except msgspec.ValidationError as error:
@@ -91,7 +90,7 @@ def read_batch(body: bytes, knock: Knock = lambda _: None) -> Envelope:
 
     Errors: Rejected when the envelope itself is bad; its items are not judged.
     """
-    body = body.removeprefix(BYTE_ORDER_MARK)
+    body = body.removeprefix(BOM_UTF8)
     batch, plain, texts = _opened(body, knock)
     context = checked(batch.context, "context")
     if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:

@@ -7,6 +7,7 @@ Never holds more than a few chunks and one append's records. Whatever ends it ea
 from __future__ import annotations
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Literal
@@ -41,8 +42,6 @@ IMPORT_BYTES_HELD = 5 * IMPORT_APPEND_BYTES_MAX
 
 Note = Callable[[Rejected, bytes], None]
 """Shows a refusal, and what it is about, to the operator."""
-
-STOPPING = "the service is stopping; go on from the line after acknowledged_line"
 
 
 class LineRefusal(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -175,7 +174,7 @@ class Import:
             error = Rejected(Code.EVENT_TOO_LARGE, f"the line has more than {EVENT_BYTES_MAX} bytes")
             return self._refuse(error, line.beginning)
         if self.progress.lines == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+            line = line.removeprefix(BOM_UTF8)
         before = self._resumption
         if before is not None and before.passes(self.progress.lines, line):
             self.progress.repeated += 1

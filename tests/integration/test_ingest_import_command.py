@@ -25,14 +25,6 @@ from tests.servers.proxy import Fault, Proxy
 
 
 @pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[EmbeddedLog]:
-    log = EmbeddedLog(tmp_path / "log.db", clock=SystemClock())
-    await log.open()
-    yield log
-    await log.close()
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "history.ndjson"
 

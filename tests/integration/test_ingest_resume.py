@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,6 @@ import services.ingest.history
 import services.ingest.resumption
 from services.ingest.ledger import Ledger, import_id
 from services.ingest.refusal import Rejected
-from shared.clock import SystemClock
 from shared.event import decode
 from shared.log import Entry, Log
 from shared.log_embedded import EmbeddedLog
@@ -22,14 +19,6 @@ from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_serve import EVENTS, serving
 
 KEY = {"idempotency-key": "history-2020"}
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[EmbeddedLog]:
-    log = EmbeddedLog(tmp_path / "log.db", clock=SystemClock())
-    await log.open()
-    yield log
-    await log.close()
 
 
 def lines(first: int, end: int) -> bytes:

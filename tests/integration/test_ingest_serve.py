@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +15,6 @@ import shared.http
 from services.ingest.keys import parse_write_keys
 from services.ingest.main import serve
 from services.ingest.settings import IngestSettings
-from shared.clock import SystemClock
 from shared.errors import Refused
 from shared.event import decode
 from shared.http import bind
@@ -25,14 +23,6 @@ from shared.log_embedded import EmbeddedLog
 from tests.fakes.log_memory import MemoryLog
 
 EVENTS = "stageline.events"
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[EmbeddedLog]:
-    log = EmbeddedLog(tmp_path / "log.db", clock=SystemClock())
-    await log.open()
-    yield log
-    await log.close()
 
 
 @asynccontextmanager

@@ -41,6 +41,7 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
+NO_CALENDAR_SPAN = "months and years differ in length: write days, as in `30d` or `365d`"
 _UNITS_SAID = "its units are ms, s, m, h, d and w, as in `90d` or `1h30m`"
 
 
@@ -120,7 +121,7 @@ def _no_duration(text: str) -> str:
     if _DECIMAL_DURATION.fullmatch(text):
         return "a duration is made of whole numbers: write `1h30m`, not `1.5h`"
     if _CALENDAR_SPAN.fullmatch(text):
-        return "months and years differ in length: write days, as in `30d` or `365d`"
+        return NO_CALENDAR_SPAN
     return f"`{text}` is no duration; {_UNITS_SAID}"
 
 

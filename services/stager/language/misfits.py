@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lark import Token
 
-from services.stager.language.literals import is_calendar_span
+from services.stager.language.literals import NO_CALENDAR_SPAN, is_calendar_span
 from services.stager.language.problem import Problem
 from services.stager.language.scope import ASK_EXISTS, EXAMPLES, NOTHINGS
 from services.stager.language.tokens import CLOSES_VALUE, MISSING_OPERATOR, OPENS_VALUE
@@ -62,7 +62,7 @@ def _operator_expected(tokens: Sequence[Token], at: int) -> Problem:
     if given == "between":
         return _wrong(given, "`between` is no operator: write `n >= 1 and n <= 3`")
     if is_calendar_span(f"{previous} {given}"):
-        return _wrong(given, "months and years differ in length: write days, as in `30d` or `365d`")
+        return _wrong(given, NO_CALENDAR_SPAN)
     message = f"{MISSING_OPERATOR} between `{previous}` and `{given}`"
     return _wrong(given, message + _with_blank(tokens, at))
 
