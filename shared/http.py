@@ -37,6 +37,19 @@ Readiness = Callable[[], str | None]
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the process has one stop event for all that it runs."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.servers: list[asyncio.Server] = []
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().serve(sockets)
+        finally:
+            # uvicorn closes nothing when it is cancelled. Who then closed the socket behind the loop's back would leave
+            # the loop deaf to the next socket that gets the same number.
+            for server in self.servers:
+                server.close()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
