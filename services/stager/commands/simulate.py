@@ -49,20 +49,20 @@ def run_simulation(
     no time.
     """
     definitions, until_ms = loaded_lifecycles(lifecycles), at_option("--until", until)
-    bad, counted = BadLines(events), CountedLines()
+    bad = BadLines(events)
     run = _Run(definitions, until_ms, bad, report)
     start_s = time.perf_counter()
     with opened(events) as file:
-        lines = counted.of(file)
+        lines: Iterable[bytes] = file
         if processes is None:
-            first = list(islice(lines, _ALONE_LINES_MAX))
+            first = list(islice(file, _ALONE_LINES_MAX))
             processes = _cores() if len(first) == _ALONE_LINES_MAX else 1
-            lines = chain(first, lines)
+            lines = chain(first, file)
         seen = run.alone(lines) if processes == 1 else run.together(lines, processes)
     if report.customer is not None and not seen.has_asked:
         sys.stderr.write(f"{events}: no line is about customer {report.customer}\n")
     if report.speed:
-        _print_speed(counted.count - bad.count, seen.customers, time.perf_counter() - start_s)
+        _print_speed(seen, time.perf_counter() - start_s)
     return 1 if bad.count else 0
 
 
@@ -116,28 +116,15 @@ def _print(text: Iterable[bytes]) -> None:
     out.flush()
 
 
-def _print_speed(events: int, customers: int, took_s: float) -> None:
-    rate = events / took_s if took_s else 0
-    said = f"{events:,} events of {customers:,} customers in {took_s:.2f} s: {rate:,.0f} events a second"
+def _print_speed(seen: Seen, took_s: float) -> None:
+    rate = seen.events / took_s if took_s else 0
+    said = f"{seen.events:,} events of {seen.customers:,} customers in {took_s:.2f} s: {rate:,.0f} events a second"
     sys.stderr.write(said + "\n")
 
 
 def _cores() -> int:
     """How many this process may use, where the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class CountedLines:
-    """Counts the lines of a file as they are read, empty ones left out."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def of(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """The same lines."""
-        for line in lines:
-            self.count += not line.isspace()
-            yield line
 
 
 def loaded_lifecycles(paths: Sequence[Path]) -> Sequence[Lifecycle]:

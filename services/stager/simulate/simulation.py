@@ -61,8 +61,9 @@ def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]
 
 
 class Seen(NamedTuple):
-    """How many customers there were, and whether the one that is asked for is among them."""
+    """How many events of how many customers there were, and whether the one that is asked for is among them."""
 
+    events: int
     customers: int
     has_asked: bool
 
@@ -73,12 +74,13 @@ class Simulation:
     def __init__(self, rules: Rules) -> None:
         self._partition = Partition(rules, clock_ms=BEGINNING)
         self.profiles: dict[str, Profile] = {}
+        self._events = 0
         self._waiting = Waiting()
         self._past: dict[str, Profile] = {}  # whose latest record is historical: while an import runs, nobody lapses
 
     def seen(self, customer: str | None) -> Seen:
         """Who was in the lines so far; `customer`: the one that is asked for."""
-        return Seen(len(self.profiles), customer in self.profiles)
+        return Seen(self._events, len(self.profiles), customer in self.profiles)
 
     @property
     def earliest_ms(self) -> int:
@@ -127,6 +129,7 @@ class Simulation:
     def take(self, line: Line) -> list[Transition]:
         """Fold a record that stands in the log."""
         event = line.event
+        self._events += 1
         if event.type == "import_end":
             self.pass_by(line)
             return []

@@ -112,10 +112,9 @@ class Together:
 
     def seen(self, customer: str | None) -> Seen:
         """Who was in the lines so far."""
-        counts, asked = zip(
-            *(future.result() for future in [hand.ask(Share.seen, customer) for hand in self._hands]), strict=True
-        )
-        return Seen(sum(counts), any(asked))
+        asked = [hand.ask(Share.seen, customer) for hand in self._hands]
+        events, customers, are_asked = zip(*(future.result() for future in asked), strict=True)
+        return Seen(sum(events), sum(customers), any(are_asked))
 
     def add_to(self, summary: Summary) -> None:
         """Add up what the shares counted."""

@@ -166,6 +166,19 @@ def test_processes_print_what_one_prints(shop: Path, report: Report, capfdbinary
     assert printed(2) == (code, out, error)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_speed_counts_the_lines_that_were_folded(
+    shop: Path, processes: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    report = Report(summary=True, speed=True)
+
+    run_simulation(
+        [shop / "shop.yaml"], events=str(shop / "events.ndjson"), until="2026-01-30", report=report, processes=processes
+    )
+
+    assert "\n8,710 events of 300 customers in " in capfd.readouterr().err  # of 9,000: 3 are none, 287 come later
+
+
 def test_a_process_that_dies_is_an_error_with_a_name() -> None:
     with pytest.raises(Refused, match="a process of the simulation was killed"):
         simulate_and_kill()
