@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal as OneOf
 
 from services.stager.language.definition import (
-    Arithmetic,
     Call,
     Compare,
     Constant,
@@ -25,7 +24,7 @@ from services.stager.language.definition import (
     Since,
     TraitValue,
 )
-from tests.oracle.draw_rare import rare_test
+from tests.oracle.draw_rare import operation, rare_test
 from tests.oracle.world import PROPERTIES, TEXTS, TRAITS, World
 
 ORDERS: tuple[OneOf["<", "<=", ">", ">=", "==", "!="], ...] = ("<", "<=", ">", ">=", "==", "!=")
@@ -133,7 +132,7 @@ class ExpressionDraw:
             return Call("if", (self.truth(0), left, right), Kind.NUMBER)
         if shape == "literal":
             right = Constant(self.world.numeral(), Kind.NUMBER)
-        return Arithmetic(self.world.pick(("+", "-", "*", "/")), left, right, Kind.NUMBER)
+        return operation(self.world.pick(("+", "-", "*", "/")), left, right, Kind.NUMBER)
 
     def time(self) -> Expression:
         """A time."""
@@ -153,7 +152,7 @@ class ExpressionDraw:
             if self.world.chance(0.3):
                 return base
         span = Constant(self.world.duration(), Kind.DURATION)
-        return Arithmetic(self.world.pick(("+", "-")), base, span, Kind.TIME)
+        return operation(self.world.pick(("+", "-")), base, span, Kind.TIME)
 
     def since_test(self) -> Expression:
         """How long ago, or how long until."""
@@ -174,8 +173,8 @@ class ExpressionDraw:
         if isinstance(left, Constant):
             left = Call("date", (TraitValue(("day",)),), Kind.TIME)
         if self.world.chance(0.3) and not isinstance(right, Constant):
-            span: Expression = Arithmetic("-", left, right, Kind.DURATION)
+            span: Expression = operation("-", left, right, Kind.DURATION)
             if self.world.chance(0.3):
-                span = Arithmetic("*", span, Constant(self.world.numeral(), Kind.NUMBER), Kind.DURATION)
+                span = operation("*", span, Constant(self.world.numeral(), Kind.NUMBER), Kind.DURATION)
             return self.order(span, Constant(self.world.duration(), Kind.DURATION))
         return self.order(left, right)

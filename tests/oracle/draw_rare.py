@@ -15,11 +15,21 @@ from services.stager.language.definition import (
     Membership,
     Negate,
     Since,
+    Step,
 )
+from services.stager.language.literals import Operator
 from tests.oracle.world import TEXTS
 
 if TYPE_CHECKING:
     from tests.oracle.draw_expression import ExpressionDraw
+
+
+def operation(operator: Operator, left: Expression, right: Expression, kind: Kind) -> Arithmetic:
+    """Arithmetic of two operands; one chain where the left is arithmetic too."""
+    step = Step(operator, right, kind)
+    if isinstance(left, Arithmetic):
+        return Arithmetic(left.first, (*left.steps, step), kind)
+    return Arithmetic(left, (step,), kind)
 
 
 def rare_test(draw: ExpressionDraw) -> Expression:
@@ -33,7 +43,7 @@ def exists_test(draw: ExpressionDraw) -> Expression:
     """Whether something worked out is there."""
     loose, number = draw.loose(), draw.number(1)
     lowered = Call("lower", (loose,), Kind.TEXT)
-    sums = Arithmetic(draw.world.pick(("+", "-", "*", "/")), loose, number, Kind.NUMBER)
+    sums = operation(draw.world.pick(("+", "-", "*", "/")), loose, number, Kind.NUMBER)
     return Call("exists", (draw.world.pick((loose, number, lowered, sums, _dated(draw))),), Kind.FLAG)
 
 
@@ -51,7 +61,7 @@ def date_test(draw: ExpressionDraw) -> Expression:
     date: Expression = _dated(draw)
     if draw.world.chance(0.5):
         span = Constant(draw.world.duration(), Kind.DURATION)
-        date = Arithmetic(draw.world.pick(("+", "-")), date, span, Kind.TIME)
+        date = operation(draw.world.pick(("+", "-")), date, span, Kind.TIME)
     return draw.order(date, Constant(draw.world.time(), Kind.TIME))
 
 
@@ -93,13 +103,13 @@ def span_test(draw: ExpressionDraw) -> Expression:
     left, right = draw.moved_time(), draw.time()
     if isinstance(left, Constant) or isinstance(right, Constant):
         left = _dated(draw)
-    span: Expression = Arithmetic("-", left, right, Kind.DURATION)
+    span: Expression = operation("-", left, right, Kind.DURATION)
     numeral = Constant(draw.world.numeral(), Kind.NUMBER)
     shape = draw.world.pick(("minus", "left", "right", "sum", "in"))
     if shape == "minus":
         span = Negate(span, Kind.DURATION)
     if shape == "sum":
-        span = Arithmetic(
+        span = operation(
             draw.world.pick(("+", "-")), span, Constant(draw.world.duration(), Kind.DURATION), Kind.DURATION
         )
     if shape == "in":
@@ -107,7 +117,7 @@ def span_test(draw: ExpressionDraw) -> Expression:
         return Membership(span, spans, negated=draw.world.chance(0.5))
     if shape in ("left", "right"):
         first, second = (numeral, span) if shape == "left" else (span, numeral)
-        span = Arithmetic("*", first, second, Kind.DURATION)
+        span = operation("*", first, second, Kind.DURATION)
     return draw.order(span, Constant(draw.world.duration() * draw.world.pick((1, -1)), Kind.DURATION))
 
 

@@ -61,8 +61,11 @@ def evaluate(expression: Expression, moment: Moment) -> Value:
             return _looked_up(expression, moment)
         case Since() | InStage() | Entered():
             return _timed(expression, moment)
-        case Arithmetic(operator, left, right):
-            return values.calculate(operator, evaluate(left, moment), evaluate(right, moment))
+        case Arithmetic(first, steps, _):
+            value = evaluate(first, moment)
+            for step in steps:
+                value = values.calculate(step.operator, value, evaluate(step.operand, moment))
+            return value
         case Negate(operand):
             return values.negate(evaluate(operand, moment))
         case Call("if", (condition, yes, no)):

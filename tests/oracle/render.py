@@ -212,8 +212,13 @@ def expression(node: Expression) -> str:
 
 def _operation(node: Expression) -> str:
     match node:
-        case Compare(operator, left, right) | Arithmetic(operator, left, right):
+        case Compare(operator, left, right):
             return f"{part(left)} {operator} {part(right)}"
+        case Arithmetic(first, steps, _):
+            text = part(first)
+            for number, step in enumerate(steps):
+                text = f"{f'({text})' if number else text} {step.operator} {part(step.operand)}"
+            return text
         case Membership(item, options, negated):
             return f"{part(item)} {'not in' if negated else 'in'} [{', '.join(map(constant, options))}]"
         case Logic(operator, operands):

@@ -8,26 +8,35 @@ from services.stager.fold.decimals import duration_in_range, in_range
 from services.stager.fold.dynamic import Instant, Span, arithmetic, number_arithmetic
 from services.stager.fold.horizons import Written, earliest
 from services.stager.fold.source import literal
-from services.stager.language.definition import Arithmetic, Kind, Negate
+from services.stager.language.definition import Arithmetic, Kind, Negate, Step
 
 if TYPE_CHECKING:
     from services.stager.fold.expressions import Writer
 
 
 def write_arithmetic(writer: Writer, node: Arithmetic) -> Written:
-    """`+ - * /`, giving what `node.kind` says."""
-    sign = literal(node.operator)
-    if node.left.kind is Kind.NUMBER and node.right.kind is Kind.NUMBER:
-        left, right = writer.write(node.left), writer.write(node.right)
-        one, other = writer.source.temporary(), writer.source.temporary()
-        compute = writer.source.bind(number_arithmetic, "number_arithmetic")
-        missing = f"({one} := {left.value}) is None or ({other} := {right.value}) is None"
-        text = f"(None if {missing} else {compute}({sign}, {one}, {other}))"
-    else:
-        left, right = (writer.write_as(side, Kind.ANY) for side in (node.left, node.right))
-        compute = writer.source.bind(arithmetic, "arithmetic")
-        text = _as_kind(writer, f"{compute}({sign}, {left.value}, {right.value})", node.kind)
-    return Written(text, earliest(left.horizon, right.horizon))
+    """`+ - * /` from left to right, giving what `node.kind` says."""
+    first = writer.write(node.first, inside=len(node.steps) - 1)
+    text, kind, horizons = first.value, node.first.kind, [first.horizon]
+    for inside, step in zip(reversed(range(len(node.steps))), node.steps, strict=True):
+        operand = writer.write(step.operand, inside=inside)
+        text = writer.shallow(_joined(writer, step, kind, left=text, right=operand.value), inside=inside)
+        kind = step.kind
+        horizons.append(operand.horizon)
+    return Written(text, earliest(*horizons))
+
+
+def _joined(writer: Writer, step: Step, kind: Kind, *, left: str, right: str) -> str:
+    """The text of one step, giving what its kind says; `kind` is that of the left side."""
+    sign, source = literal(step.operator), writer.source
+    if kind is Kind.NUMBER and step.operand.kind is Kind.NUMBER:
+        one, other = source.temporary(), source.temporary()
+        compute = source.bind(number_arithmetic, "number_arithmetic")
+        missing = f"({one} := {left}) is None or ({other} := {right}) is None"
+        return f"(None if {missing} else {compute}({sign}, {one}, {other}))"
+    compute = source.bind(arithmetic, "arithmetic")
+    sides = f"{writer.boxed(left, kind)}, {writer.boxed(right, step.operand.kind)}"
+    return _as_kind(writer, f"{compute}({sign}, {sides})", step.kind)
 
 
 def write_negate(writer: Writer, node: Negate) -> Written:

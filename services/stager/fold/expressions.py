@@ -40,7 +40,7 @@ from services.stager.language.definition import (
 WriteMetric: TypeAlias = Callable[[Source], Written]
 
 
-# Python takes 200 parentheses inside one another, the language 200 nodes: none of ours needs more than six parentheses.
+# Python takes 200 parentheses inside one another; a node, or a step of arithmetic, needs six at most.
 _DEPTH_MAX: Final = 20
 
 
@@ -70,15 +70,22 @@ class Writer:
             Negate: lambda node: write_negate(self, node),
         }
 
-    def write(self, node: Expression) -> Written:
-        """The text of an expression, giving values as its kind wants them."""
+    def write(self, node: Expression, *, inside: int = 0) -> Written:
+        """The text of an expression, giving values as its kind wants them.
+
+        `inside`: how many operations of one node it will stand in, besides the nodes that are being written.
+        """
         assert not isinstance(node, Since | InStage), "a moving duration stands only in a comparison"
-        self._depth += 1
+        self._depth += 1 + inside
         written = self._of[type(node)](node)
         if self._depth % _DEPTH_MAX == 0:
             written = Written(self.apart(written.value), written.horizon and self.apart(written.horizon))
-        self._depth -= 1
+        self._depth -= 1 + inside
         return written
+
+    def shallow(self, text: str, *, inside: int) -> str:
+        """The text of a part of the node being written, a function of its own where it would stand too deep."""
+        return self.apart(text) if inside and (self._depth + inside) % _DEPTH_MAX == 0 else text
 
     def apart(self, text: str) -> str:
         """The call of a function of its own that returns what the text says."""
@@ -92,7 +99,7 @@ class Writer:
         if node.kind is kind:
             return written
         if kind is Kind.ANY:
-            return Written(self._boxed(written.value, node.kind), written.horizon)
+            return Written(self.boxed(written.value, node.kind), written.horizon)
         if node.kind is Kind.ANY:
             return Written(self._unboxed(written.value, kind), written.horizon)
         return Written("None")
@@ -120,7 +127,8 @@ class Writer:
             raw = f"{self.source.bind(reach, 'reach')}({members}, ({', '.join(map(literal, path))}))"
         return Written(f"{self.source.bind(of_json, 'of_json')}({raw})", raw=raw)
 
-    def _boxed(self, text: str, kind: Kind) -> str:
+    def boxed(self, text: str, kind: Kind) -> str:
+        """The text of a value of this kind as one of a dynamic value."""
         if kind not in (Kind.TIME, Kind.DURATION):
             return text
         box, plain = self._box(kind), self.source.temporary()

@@ -133,12 +133,20 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Arithmetic:
-    """`+ - * /`; `kind` is the result's. An operand may be ANY: then its type is looked at when evaluated."""
+class Step:
+    """One operation on all that stands before it; `kind` is its result's."""
 
     operator: OneOf["+", "-", "*", "/"]
-    left: Expression
-    right: Expression
+    operand: Expression
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`+ - * /` from left to right, one node however long. An operand may be ANY: its type is seen when evaluated."""
+
+    first: Expression
+    steps: tuple[Step, ...]
     kind: Kind
 
 
@@ -151,21 +159,9 @@ class Negate:
 
 
 Expression: TypeAlias = (
-    Constant
-    | MetricValue
-    | TraitValue
-    | PropertyValue
-    | Since
-    | InStage
-    | Entered
-    | Call
-    | Compare
-    | Membership
-    | Logic
-    | Not
-    | Arithmetic
-    | Negate
-)
+    Constant | MetricValue | TraitValue | PropertyValue | Since | InStage | Entered
+    | Call | Compare | Membership | Logic | Not | Arithmetic | Negate
+)  # fmt: skip
 
 
 # ---- metrics (LANGUAGE.md 2) ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from services.stager.language.definition import (
     Not,
     PropertyValue,
     Since,
+    Step,
 )
 from services.stager.language.grammar import parse
 from services.stager.language.judge import Part, span
@@ -41,10 +42,7 @@ from services.stager.language.logic import check_logic
 from services.stager.language.never import hyphenated, warn_of_kind
 from services.stager.language.problem import Problem, has_errors, in_order
 from services.stager.language.scope import ASK_EXISTS, NOTHINGS, Scope, Unknown, resolve
-from services.stager.language.walk import parts_of
 from shared.document import Severity
-
-DEPTH_MAX = 200  # nodes inside one another: more than 20 parentheses can need, and far from Python's own limit of 1,000
 
 # Quoted texts and names come first, so that what looks like a date inside them is none.
 _BARE_DATE = re.compile(r"""(?:"[^"]*"|'[^']*'|`[^`]*`)|(?<![\w.-])([12][0-9]{3}-[01][0-9]-[0-3][0-9])(?![\w.-])""")
@@ -59,9 +57,6 @@ def check_truth(text: str, scope: Scope) -> tuple[Expression | None, list[Proble
     if parsed.is_whole:
         (tree,) = parsed.trees
         expression = checker.truth(tree)
-        if expression is not None and _depth(expression) > DEPTH_MAX:
-            message = f"this expression is too long a chain: more than {DEPTH_MAX} operations on one another"
-            checker.report(tree, message)
     else:
         for tree in parsed.trees:
             checker.value(tree)  # whether a part is a condition shows only where all of them can be read
@@ -179,7 +174,10 @@ class Checker:
             worked_out = combine(operator, left, right, kind=kind)
             if worked_out is not None:
                 return worked_out
-        return Arithmetic(operator, left, right, kind)
+        step = Step(operator, right, kind)
+        if isinstance(left, Arithmetic):
+            return Arithmetic(left.first, (*left.steps, step), kind)
+        return Arithmetic(left, (step,), kind)
 
     def negative(self, tree: Tree[Token]) -> Expression | None:
         """Unary minus, once or twice: three in a row are one."""
@@ -264,12 +262,3 @@ def _negated(node: Expression, kind: Kind) -> Expression:
 def _odd_or_even(times: int) -> int:
     """1 or 2 (0 for none): a third `not` or minus undoes the second exactly, also where something is missing."""
     return 2 - times % 2 if times else 0
-
-
-def _depth(expression: Expression) -> int:
-    deepest, waiting = 0, [(expression, 1)]
-    while waiting:
-        node, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        waiting.extend((part, depth + 1) for part in parts_of(node))
-    return deepest

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import product
 
-from services.stager.language.definition import Arithmetic, Call, Expression, Kind, MetricValue, Negate
+from services.stager.language.definition import Arithmetic, Call, Expression, Kind, MetricValue, Negate, Step
 from services.stager.language.literals import Operator
 from services.stager.language.walk import parts_of, walk
 
@@ -67,7 +67,7 @@ def _meant(kind: Kind) -> tuple[Kind, ...]:
 def possible_kinds(expression: Expression, *, unsure: Collection[str] = ()) -> frozenset[Kind]:
     """The types that the value may have when it is evaluated, none where it is always missing.
 
-    Metrics that are `unsure` may have any. Without recursion: a long chain is deep.
+    Metrics that are `unsure` may have any.
     """
     found: dict[int, frozenset[Kind]] = {}
     for node in reversed(list(walk(expression))):  # the parts of a node come after it
@@ -78,10 +78,17 @@ def possible_kinds(expression: Expression, *, unsure: Collection[str] = ()) -> f
 
 def _possible(node: Expression, below: list[frozenset[Kind]]) -> frozenset[Kind]:
     if isinstance(node, Arithmetic):
-        results = (_RESULTS.get((node.operator, left, right)) for left, right in product(*below))
-        return frozenset(kind for kind in results if kind is not None)
+        return _after(node.steps, below)
     if isinstance(node, Negate):
         return below[0] & {_N, _D}
     if isinstance(node, Call) and node.function == "if":
         return below[1] | below[2]
     return _JSON if node.kind is Kind.ANY else frozenset({node.kind})
+
+
+def _after(steps: Sequence[Step], below: Sequence[frozenset[Kind]]) -> frozenset[Kind]:
+    kinds = below[0]
+    for step, operand in zip(steps, below[1:], strict=True):
+        results = (_RESULTS.get((step.operator, left, right)) for left, right in product(kinds, operand))
+        kinds = frozenset(kind for kind in results if kind is not None)
+    return kinds

@@ -1,4 +1,4 @@
-"""Walks over checked expressions, without recursion: long chains are deep."""
+"""Walks over checked expressions."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from services.stager.language.definition import (
 
 def parts_of(node: Expression) -> tuple[Expression, ...]:
     """The nodes directly below this one, from left to right."""
-    if isinstance(node, Compare | Arithmetic):
+    if isinstance(node, Compare):
         return (node.left, node.right)
+    if isinstance(node, Arithmetic):
+        return (node.first, *(step.operand for step in node.steps))
     if isinstance(node, Logic):
         return node.operands
     if isinstance(node, Call):

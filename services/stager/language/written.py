@@ -81,7 +81,10 @@ def _write(node: Expression) -> tuple[str, int]:
 
 
 def _inside(node: Expression, binding: int) -> str:
-    text, own = _write(node)
+    return _bound(*_write(node), binding)
+
+
+def _bound(text: str, own: int, binding: int) -> str:
     return text if own >= binding else f"({text})"
 
 
@@ -117,8 +120,12 @@ def _membership(node: Membership) -> tuple[str, int]:
 
 
 def _arithmetic(node: Arithmetic) -> tuple[str, int]:
-    binding = _SUM if node.operator in ("+", "-") else _PRODUCT
-    return f"{_inside(node.left, binding)} {node.operator} {_inside(node.right, binding + 1)}", binding
+    text, own = _write(node.first)
+    for step in node.steps:
+        binding = _SUM if step.operator in ("+", "-") else _PRODUCT
+        text = f"{_bound(text, own, binding)} {step.operator} {_inside(step.operand, binding + 1)}"
+        own = binding
+    return text, own
 
 
 _WRITERS: Final[dict[type, Callable[[Any], tuple[str, int]]]] = {

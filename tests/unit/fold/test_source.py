@@ -18,8 +18,11 @@ from services.stager.language.definition import (
     TraitValue,
     Within,
 )
+from services.stager.language.expression import check_truth
+from services.stager.language.scope import Scope
 from tests.unit.fold.builders import ORDER, Story, at, at_least, lifecycle, metric, number, text
 
+PARENTHESES_MAX = 20
 JAN = "2026-01-01T00:00:00.000Z"
 
 
@@ -43,6 +46,33 @@ def test_what_is_nested_deeper_than_python_allows_stands_in_functions_of_its_own
         node = Not(Not(node))
     moment = Moment()
     moment.traits = {"plan": "pro"}
+
+    assert Compiler({}).condition(node).holds(moment) is True
+
+
+def nested(inner: str, begin: str, end: str) -> str:
+    for _ in range(PARENTHESES_MAX - 1):
+        inner = f"{begin}({inner}{end})"
+    return inner
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+".join(["traits.x"] * 200) + " == 600",
+        "traits.x" + "*3/3" * 450 + " == 3",
+        "date(traits.day)" + "+1d" * 600 + "-date(traits.day) == 600d",
+        nested("traits.x", "1*", "+1" * 40) + f" == {3 + 40 * 19}",
+        nested("traits.x", "1*", "/1-0-0" * 8) + " == 3",
+        nested("traits.x", "-", "-1+1" * 20) + " == -3",
+        nested("traits.x == 3", "not not ", " and true or false"),
+    ],
+)
+def test_an_expression_may_be_as_long_and_as_deep_as_the_language_says(written: str) -> None:
+    node, _ = check_truth(written, Scope({}))
+    assert node is not None
+    moment = Moment()
+    moment.traits = {"x": 3, "day": "2026-01-01"}
 
     assert Compiler({}).condition(node).holds(moment) is True
 

@@ -20,9 +20,11 @@ from services.stager.language.definition import (
     Not,
     PropertyValue,
     Since,
+    Step,
     TraitValue,
 )
 from services.stager.language.expression import check_truth
+from services.stager.language.literals import Operator
 from services.stager.language.scope import WHERE, Scope
 
 DAY = 86_400_000
@@ -43,6 +45,10 @@ def text(value: str) -> Constant:
 
 def duration(value: int) -> Constant:
     return Constant(value, Kind.DURATION)
+
+
+def operation(operator: Operator, left: Expression, right: Expression, kind: Kind) -> Arithmetic:
+    return Arithmetic(left, (Step(operator, right, kind),), kind)
 
 
 def checked(written: str, scope: Scope = SCOPE) -> Expression:
@@ -80,7 +86,36 @@ GOOD: dict[str, Expression] = {
     "1 + 2 * 3 > orders": Compare(">", number(7), ORDERS),
     "1 - 2 - 3 > orders": Compare(">", number(-4), ORDERS),
     "orders + 1 * orders > 1": Compare(
-        ">", Arithmetic("+", ORDERS, Arithmetic("*", number(1), ORDERS, Kind.NUMBER), Kind.NUMBER), number(1)
+        ">", operation("+", ORDERS, operation("*", number(1), ORDERS, Kind.NUMBER), Kind.NUMBER), number(1)
+    ),
+    "orders - 1 - 2 * orders / nps > 1": Compare(
+        ">",
+        Arithmetic(
+            ORDERS,
+            (
+                Step("-", number(1), Kind.NUMBER),
+                Step(
+                    "-",
+                    Arithmetic(number(2), (Step("*", ORDERS, Kind.NUMBER), Step("/", NPS, Kind.NUMBER)), Kind.NUMBER),
+                    Kind.NUMBER,
+                ),
+            ),
+            Kind.NUMBER,
+        ),
+        number(1),
+    ),
+    "(orders + 1) * 2 - 1 > 1": Compare(
+        ">",
+        Arithmetic(
+            ORDERS,
+            (
+                Step("+", number(1), Kind.NUMBER),
+                Step("*", number(2), Kind.NUMBER),
+                Step("-", number(1), Kind.NUMBER),
+            ),
+            Kind.NUMBER,
+        ),
+        number(1),
     ),
     "-orders < -1": Compare("<", Negate(ORDERS, Kind.NUMBER), number(-1)),
     "---orders < 1": Compare("<", Negate(ORDERS, Kind.NUMBER), number(1)),
@@ -95,7 +130,7 @@ GOOD: dict[str, Expression] = {
     r"""traits.x == 'a"b\n\u00e9\\'""": Compare("==", TraitValue(("x",)), text('a"b\né\\')),
     r'''traits.x == "a'b\"\ud83d\ude00"''': Compare("==", TraitValue(("x",)), text("a'b\"😀")),
     # what has no result stays to be found missing
-    "orders > 1 / 0": Compare(">", ORDERS, Arithmetic("/", number(1), number(0), Kind.NUMBER)),
+    "orders > 1 / 0": Compare(">", ORDERS, operation("/", number(1), number(0), Kind.NUMBER)),
     # time
     "since(last_order) >= 90d": Compare(">=", Since(LAST), duration(90 * DAY)),
     "1d * 2 < time_to(traits.renews)": Compare("<", duration(2 * DAY), Since(TraitValue(("renews",)), ahead=True)),
@@ -104,10 +139,10 @@ GOOD: dict[str, Expression] = {
     "in_stage() >= 0.5 * 2d": Compare(">=", InStage(), duration(DAY)),
     'last_order > date("1970-01-02")': Compare(">", LAST, Constant(DAY, Kind.TIME)),
     'last_order > date("1970-01-01 01:00:00.0019+01:00") + 1d': Compare(">", LAST, Constant(DAY + 1, Kind.TIME)),
-    "last_order + 1d > entered()": Compare(">", Arithmetic("+", LAST, duration(DAY), Kind.TIME), Entered()),
-    "entered() - last_order > 1d": Compare(">", Arithmetic("-", Entered(), LAST, Kind.DURATION), duration(DAY)),
-    "nps * 2 > 1": Compare(">", Arithmetic("*", NPS, number(2), Kind.ANY), number(1)),
-    "nps / nps > 1": Compare(">", Arithmetic("/", NPS, NPS, Kind.NUMBER), number(1)),
+    "last_order + 1d > entered()": Compare(">", operation("+", LAST, duration(DAY), Kind.TIME), Entered()),
+    "entered() - last_order > 1d": Compare(">", operation("-", Entered(), LAST, Kind.DURATION), duration(DAY)),
+    "nps * 2 > 1": Compare(">", operation("*", NPS, number(2), Kind.ANY), number(1)),
+    "nps / nps > 1": Compare(">", operation("/", NPS, NPS, Kind.NUMBER), number(1)),
     # membership and functions
     'traits.x in ["a", 1, true, 1d, 2 * 3]': Membership(
         TraitValue(("x",)), (text("a"), number(1), TRUE, duration(DAY), number(6)), negated=False
@@ -127,7 +162,7 @@ GOOD: dict[str, Expression] = {
 
 
 def test_what_never_holds_is_an_expression_like_any_other() -> None:
-    expected = Compare(">", Arithmetic("-", NPS, duration(DAY), Kind.ANY), Entered())
+    expected = Compare(">", operation("-", NPS, duration(DAY), Kind.ANY), Entered())
 
     assert check_truth("nps - 1d > entered()", SCOPE)[0] == expected
 
