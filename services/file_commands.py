@@ -37,8 +37,8 @@ def check(
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
     from services.notifier import campaign_file, subscription_file
     from services.stager.language import file as lifecycle_file
-    from shared.document import in_order
-    from shared.document_files import read_paths
+    from shared.document.files import read_paths
+    from shared.document.nodes import in_order
 
     read, warnings = read_paths(files)
     lifecycles = lifecycle_file.load_documents(read)

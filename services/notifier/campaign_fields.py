@@ -13,7 +13,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, to_ms
-from shared.document import Faults, Mapping, Node, Scalar, nearest
+from shared.document.nodes import Faults, Mapping, Node, Scalar, nearest
 
 NAME_LENGTH_MAX = 100
 URL_LENGTH_MAX = 2_000  # what every server and proxy on the way still takes

@@ -25,10 +25,10 @@ from services.notifier.rule_fields import read_cap, read_condition, read_dates, 
 from services.notifier.step import Step
 from services.notifier.step_fields import read_step, unknown_metrics
 from services.notifier.trigger_fields import check_trigger, read_trigger
-from shared.document import Fault, Faults, Listing, Mapping, Node
-from shared.document_files import files_of, read_file
-from shared.document_kind import kind_of, report_kind
-from shared.document_reader import read_text as read_yaml
+from shared.document.files import files_of, read_file
+from shared.document.kind import kind_of, report_kind
+from shared.document.nodes import Fault, Faults, Listing, Mapping, Node
+from shared.document.reader import read_text as read_yaml
 
 STEPS_MAX = 20  # each answers every transition of the campaign
 PRIORITY_MAX = 9

@@ -25,7 +25,7 @@ from services.notifier.mail import address_of, mail_of
 from services.notifier.message import Message
 from services.notifier.own_name import OwnName
 from services.notifier.template import Markup
-from shared.document import Faults, Node, Scalar
+from shared.document.nodes import Faults, Node, Scalar
 from shared.settings import PREFIX, Settings, read_settings
 
 CONNECTIONS_MAX = 4  # what mail servers let one client have without a complaint

@@ -13,7 +13,7 @@ from services.notifier.channel import Channel
 from services.notifier.delivery import ChannelName
 from services.notifier.settings import NotifierSettings
 from services.notifier.template import Markup
-from shared.document import Faults, Node
+from shared.document.nodes import Faults, Node
 from shared.log import Log
 from shared.topics import Topics
 

@@ -18,7 +18,7 @@ from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
 from services.notifier.post import Poster, Reply, gone
 from services.notifier.template import Markup
-from shared.document import Faults, Node
+from shared.document.nodes import Faults, Node
 from shared.errors import Refused
 from shared.settings import PREFIX, Settings, read_settings
 

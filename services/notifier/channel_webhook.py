@@ -16,7 +16,7 @@ from services.notifier.message import Message
 from services.notifier.post import Poster, Reply, gone
 from services.notifier.template import Markup
 from shared.clock import SECOND_MS
-from shared.document import Faults, Node
+from shared.document.nodes import Faults, Node
 
 GONE = 410
 

@@ -17,7 +17,7 @@ from services.notifier.subscription import Subscription
 from services.notifier.transitions_sql import SqlTransitions
 from shared.clock import SystemClock, to_ms
 from shared.database import make_engine
-from shared.document import nearest
+from shared.document.nodes import nearest
 from shared.errors import Malformed, Refused
 from shared.partition import partition_for
 from shared.transition import Transition, decode

@@ -22,7 +22,7 @@ from services.notifier.campaign_fields import (
 from services.notifier.condition import TRANSITION_FIELDS, Condition, Language, Surroundings
 from services.notifier.quiet import known_zone
 from shared.clock import DAY_MS
-from shared.document import Faults, Mapping, Node, Scalar, nearest
+from shared.document.nodes import Faults, Mapping, Node, Scalar, nearest
 
 MILLION = 1_000_000
 

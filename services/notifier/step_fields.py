@@ -13,7 +13,7 @@ from services.notifier.channels import KINDS
 from services.notifier.step import Step
 from services.notifier.template import Template
 from services.notifier.template_file import FILE_ENDING, read_template_text, split_subject
-from shared.document import Fault, Faults, Mapping, Node, Scalar, nearest
+from shared.document.nodes import Fault, Faults, Mapping, Node, Scalar, nearest
 
 EVERY_STEP = ("channel", "fallback")  # `fallback` is the campaign's to read, not the channel's
 

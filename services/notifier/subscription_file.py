@@ -14,10 +14,10 @@ from services.notifier.campaign_fields import check_keys, read_choice, read_name
 from services.notifier.step import Step
 from services.notifier.step_fields import read_step
 from services.notifier.subscription import Subscription
-from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar, nearest
-from shared.document_files import files_of, read_file
-from shared.document_kind import kind_of
-from shared.document_reader import read_text as read_yaml
+from shared.document.files import files_of, read_file
+from shared.document.kind import kind_of
+from shared.document.nodes import Fault, Faults, Listing, Mapping, Node, Scalar, nearest
+from shared.document.reader import read_text as read_yaml
 
 STEPS_MAX = 5  # each answers every transition: a tool needs one, a change of tools two
 LISTED_MAX = 200  # lifecycles named by one subscription; more than anybody has

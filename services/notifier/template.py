@@ -20,7 +20,7 @@ from liquid.extra import JSON
 from liquid.static_analysis import Segments
 from liquid.undefined import FalsyStrictUndefined
 
-from shared.document import Fault, Faults, nearest
+from shared.document.nodes import Fault, Faults, nearest
 from shared.errors import Malformed
 
 TEMPLATE_CHARACTERS_MAX = 100_000  # mail programs cut an HTML message at about this

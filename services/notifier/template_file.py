@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.notifier.template import Faulted, Markup, Template, compile_template
-from shared.document import Fault, Faults, Node, Scalar, Source
+from shared.document.nodes import Fault, Faults, Node, Scalar, Source
 
 FILE_ENDING = ".liquid"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping as Table
 from services.notifier.campaign import Change, Trigger
 from services.notifier.campaign_fields import check_keys, read_choice, read_count, read_name, require
 from services.notifier.condition import Surroundings
-from shared.document import Faults, Listing, Mapping, Node, Scalar, nearest
+from shared.document.nodes import Faults, Listing, Mapping, Node, Scalar, nearest
 
 STAGES_MAX = 100  # of one `from` or `to`: more than a lifecycle that people can read has
 

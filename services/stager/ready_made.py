@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from shared.document import nearest
+from shared.document.nodes import nearest
 from shared.errors import Malformed, Refused
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "lifecycles"

@@ -8,7 +8,7 @@ from pathlib import Path
 from services.stager.commands.simulate import BadLines, opened
 from services.stager.language.unseen import unseen_names
 from services.stager.simulate.simulation import read_lines
-from shared.document import Fault, Node
+from shared.document.nodes import Fault, Node
 
 
 def unseen_in_sample(documents: Iterable[Node], sample: Path) -> list[Fault]:

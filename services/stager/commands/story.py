@@ -13,7 +13,7 @@ from services.stager.story.check import check_names, subject_of
 from services.stager.story.file import load_stories
 from services.stager.story.run import Difference, run_story
 from services.stager.story.story import Story
-from shared.document import Fault, Faults
+from shared.document.nodes import Fault, Faults
 from shared.errors import Refused
 
 

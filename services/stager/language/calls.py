@@ -22,7 +22,7 @@ from services.stager.language.kinds import SAID, agree, may_be
 from services.stager.language.literals import read_time, why_no_time
 from services.stager.language.never import warn_of_kind
 from services.stager.language.scope import ARITIES, EXAMPLES
-from shared.document import nearest
+from shared.document.nodes import nearest
 
 _NOW = "; ask how long ago something was with `since(x)`, or how far off it is with `time_to(x)`"
 _OTHERS = "; a document sees its own metrics only: repeat them here"

@@ -42,7 +42,7 @@ from services.stager.language.logic import check_logic
 from services.stager.language.never import hyphenated, warn_of_kind
 from services.stager.language.problem import Problem, has_errors, in_order
 from services.stager.language.scope import ASK_EXISTS, NOTHINGS, Scope, Unknown, resolve
-from shared.document import Severity
+from shared.document.nodes import Severity
 
 # Quoted texts and names come first, so that what looks like a date inside them is none.
 _BARE_DATE = re.compile(r"""(?:"[^"]*"|'[^']*'|`[^`]*`)|(?<![\w.-])([12][0-9]{3}-[01][0-9]-[0-3][0-9])(?![\w.-])""")

@@ -12,8 +12,8 @@ from services.stager.language.expression import check_truth
 from services.stager.language.literals import Unreadable, nearest_duration, read_duration, read_time, why_no_time
 from services.stager.language.problem import Problem
 from services.stager.language.scope import Scope
-from shared.document import Faults, Hints, Listing, Mapping, Node, Scalar
-from shared.document_syntax import FLOW_HINT
+from shared.document.nodes import Faults, Hints, Listing, Mapping, Node, Scalar
+from shared.document.syntax import FLOW_HINT
 
 _CONDITIONS = ("when", "until", "where")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from services.stager.language.definition import Lifecycle
 from services.stager.language.lifecycle import read_lifecycle, warn_of_unused
-from shared.document import Fault, Faults, Mapping, Node
-from shared.document_files import files_of, read_file
-from shared.document_kind import kind_of, report_kind
-from shared.document_reader import read_text
+from shared.document.files import files_of, read_file
+from shared.document.kind import kind_of, report_kind
+from shared.document.nodes import Fault, Faults, Mapping, Node
+from shared.document.reader import read_text
 
 
 @dataclass(frozen=True, slots=True)

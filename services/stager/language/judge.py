@@ -9,7 +9,7 @@ from lark import Token, Tree
 
 from services.stager.language.definition import Expression
 from services.stager.language.scope import Scope
-from shared.document import Severity
+from shared.document.nodes import Severity
 
 Part: TypeAlias = Tree[Token] | Token
 

@@ -14,7 +14,7 @@ from services.stager.language.scope import Scope
 from services.stager.language.stage import read_description, read_stage, read_stages
 from services.stager.language.version import version_of
 from services.stager.language.walk import metrics_named
-from shared.document import Faults, Listing, Mapping, Scalar, Severity, nearest
+from shared.document.nodes import Faults, Listing, Mapping, Scalar, Severity, nearest
 
 LIFECYCLE_KEYS = ("lifecycle", "metrics", "stages", "forward_only", "zone", "carry", "description")
 SEGMENT_KEYS = (

@@ -8,7 +8,7 @@ from services.stager.language.definition import Linger
 from services.stager.language.fields import WHOLE_MAX, Fields, read_duration_node
 from services.stager.language.literals import INSTANT_MAX
 from shared.clock import MINUTE_MS
-from shared.document import Faults, Listing, Mapping, Scalar, nearest
+from shared.document.nodes import Faults, Listing, Mapping, Scalar, nearest
 
 _EVERY = re.compile(r"every +([0-9]+[a-z]+)")
 

@@ -10,7 +10,7 @@ from services.stager.language.definition import EventNames, Kind, Metric, Metric
 from services.stager.language.fields import METRIC_NAME, Fields, items_of, read_name, read_text_node
 from services.stager.language.scope import WHERE
 from services.stager.language.window import WINDOW_KEYS, read_window
-from shared.document import Faults, Listing, Mapping, Node, nearest
+from shared.document.nodes import Faults, Listing, Mapping, Node, nearest
 from shared.event import RESERVED_NAMES
 
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)

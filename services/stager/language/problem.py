@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shared.document import Severity
+from shared.document.nodes import Severity
 
 
 @dataclass(frozen=True, slots=True)

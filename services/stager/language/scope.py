@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.stager.language.definition import Expression, Kind, MetricValue, PropertyValue, TraitValue
-from shared.document import Hints, nearest
+from shared.document.nodes import Hints, nearest
 
 ARITIES = {
     "since": 1, "time_to": 1, "in_stage": 0, "entered": 0, "if": 3, "exists": 1, "date": 1, "lower": 1,

@@ -8,7 +8,7 @@ from services.stager.language.grammar import place_of_call
 from services.stager.language.linger import read_linger, read_re_enter
 from services.stager.language.scope import Scope
 from services.stager.language.walk import counts_the_visit
-from shared.document import Faults, Hints, Listing, Mapping, Node, Scalar
+from shared.document.nodes import Faults, Hints, Listing, Mapping, Node, Scalar
 
 STAGE_KEYS = ("stage", "when", "until", "from", "re_enter", "min_stay", "linger", "description")
 

@@ -15,7 +15,7 @@ from lark import Token
 from services.stager.language.literals import nearest_duration
 from services.stager.language.problem import Problem
 from services.stager.language.scope import NOTHINGS
-from shared.document import nearest
+from shared.document.nodes import nearest
 
 NESTED_MAX = 20  # LANGUAGE.md 3
 MISSING_OPERATOR = "an operator (`and`, `or`, `==`, `+` ..) is missing"

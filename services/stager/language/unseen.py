@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Set
 
 from services.stager.language.fields import items_of
 from services.stager.language.metric import event_nodes
-from shared.document import Fault, Faults, Hints, Mapping, Node, Scalar
-from shared.document_kind import is_story
+from shared.document.kind import is_story
+from shared.document.nodes import Fault, Faults, Hints, Mapping, Node, Scalar
 
 
 def unseen_names(documents: Iterable[Node], seen: Set[str]) -> list[Fault]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from services.stager.language.definition import Between, Calendar, Window, Within
 from services.stager.language.fields import Fields, read_time_node
-from shared.document import Listing, nearest
+from shared.document.nodes import Listing, nearest
 
 WINDOW_KEYS = ("within", "ago", "between", "calendar", "back")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from services.stager.language.definition import Lifecycle
 from services.stager.story.story import NO_STAGE, Expected, Story
-from shared.document import Faults, Node, nearest
+from shared.document.nodes import Faults, Node, nearest
 
 
 def subject_of(story: Story, lifecycles: Sequence[Lifecycle], faults: Faults) -> str | None:

@@ -9,9 +9,9 @@ from typing import Final
 from services.stager.language.fields import Fields, items_of, read_text_node
 from services.stager.story.step import read_step
 from services.stager.story.story import Step, Story
-from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar
-from shared.document_files import files_of, read_file
-from shared.document_kind import is_story
+from shared.document.files import files_of, read_file
+from shared.document.kind import is_story
+from shared.document.nodes import Fault, Faults, Listing, Mapping, Node, Scalar
 
 STORY_KEYS: Final = ("story", "given", "lifecycle", "customer", "description", "steps")
 STEPS_MAX: Final = 1_000  # a story is read by people

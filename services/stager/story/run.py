@@ -21,7 +21,7 @@ from services.stager.simulate.line import Line
 from services.stager.simulate.simulation import Simulation
 from services.stager.story.story import NO_STAGE, Expected, Standing, Step, Story
 from shared.clock import rfc3339
-from shared.document import Node
+from shared.document.nodes import Node
 from shared.event import Event
 from shared.transition import Transition
 

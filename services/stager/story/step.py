@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from services.stager.language.fields import Fields, items_of, read_text_node, read_time_node
 from services.stager.story.story import NO_STAGE, Expected, Happening, HappeningType, Standing, Step
-from shared.document import Faults, Listing, Mapping, Node, Scalar
+from shared.document.nodes import Faults, Listing, Mapping, Node, Scalar
 from shared.event import RESERVED_NAMES
 
 _NAMED: Final[tuple[HappeningType, ...]] = ("track", "page", "screen")

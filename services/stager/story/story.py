@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.document import Node
+from shared.document.nodes import Node
 
 HappeningType = Literal["track", "page", "screen", "identify", "group"]
 NO_STAGE = "none"  # how a story says that there is no stage

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.stager.language.file import check_paths, load_text
-from shared.document import Fault
+from shared.document.nodes import Fault
 
 HEAD = "lifecycle: x\nmetrics:\n  n: {count: A}\n"
 STAGES = "stages:\n  - stage: a\n    when: exists(m) or n > 1\n"

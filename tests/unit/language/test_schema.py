@@ -11,8 +11,8 @@ from jsonschema import Draft7Validator
 
 from services.stager.language.file import load_text
 from services.stager.language.schema import file_schema
-from shared.document import Listing, Mapping, Node
-from shared.document_reader import read_text
+from shared.document.nodes import Listing, Mapping, Node
+from shared.document.reader import read_text
 from tests.oracle.generate import draw_case
 
 SCHEMA = file_schema()

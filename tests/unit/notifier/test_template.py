@@ -9,7 +9,7 @@ import pytest
 from services.notifier.compose import namespace
 from services.notifier.template import LOOPS_MAX, OUTPUT_BYTES_MAX, Markup, Template
 from services.notifier.template_file import TemplateText
-from shared.document import Faults, Source
+from shared.document.nodes import Faults, Source
 from shared.errors import Malformed
 from tests.builders_notifier import a_transition
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar, nearest
-from shared.document_builder import DEPTH_MAX
-from shared.document_reader import read_text
+from shared.document.builder import DEPTH_MAX
+from shared.document.nodes import Fault, Faults, Listing, Mapping, Node, Scalar, nearest
+from shared.document.reader import read_text
 
 
 def value_of(text: str) -> Scalar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shared.document_files import files_of, read_file
+from shared.document.files import files_of, read_file
 
 
 def test_a_link_to_itself_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from shared.document import Fault, Scalar
-from shared.document_builder import Builder
-from shared.document_draft import Draft
+from shared.document.builder import Builder
+from shared.document.draft import Draft
+from shared.document.nodes import Fault, Scalar
 
 FLOW_HINT = (
     "inside {...} and [...] YAML itself claims commas and brackets: a text that holds them "

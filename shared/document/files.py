@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.document import Fault, Node, Source
-from shared.document_reader import FILE_CHARACTERS_MAX, read_text
+from shared.document.nodes import Fault, Node, Source
+from shared.document.reader import FILE_CHARACTERS_MAX, read_text
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -1,4 +1,4 @@
-"""From YAML text to nodes that know their place (`shared/document.py`), or to faults; never to an exception.
+"""From YAML text to nodes that know their place (`shared/document/nodes.py`), or to faults; never to an exception.
 
 Built on ruamel.yaml's events, so that nothing is resolved behind our back: no merge keys, no second meaning of a key.
 Where the parser stumbles over a value, that value becomes a hole and the rest of the document is read all the same;
@@ -10,11 +10,11 @@ from __future__ import annotations
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from shared.document import Fault, Node, Source, in_order
-from shared.document_builder import DEPTH_MAX, HALF, Builder, TooDeep, Unusable
-from shared.document_draft import Draft, drafts_of
-from shared.document_scanner import TabScanner
-from shared.document_syntax import Stumble, stumble_of
+from shared.document.builder import DEPTH_MAX, HALF, Builder, TooDeep, Unusable
+from shared.document.draft import Draft, drafts_of
+from shared.document.nodes import Fault, Node, Source, in_order
+from shared.document.scanner import TabScanner
+from shared.document.syntax import Stumble, stumble_of
 
 FILE_CHARACTERS_MAX = 1_000_000  # a hundred times the largest file anybody writes by hand; parses in a few seconds
 HOLES_MAX = 20  # of a document: who has made more such mistakes begins with these

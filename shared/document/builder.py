@@ -15,7 +15,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from shared.document import Fault, Faults, Listing, Mapping, Node, Scalar, Source
+from shared.document.nodes import Fault, Faults, Listing, Mapping, Node, Scalar, Source
 
 DEPTH_MAX = 32  # our files need five
 ALIASED_MAX = 10_000  # nodes that aliases repeat: far beyond use, and no small file grows without bound

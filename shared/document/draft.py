@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from shared.document import HOLE, Source
+from shared.document.nodes import HOLE, Source
 
 _KEY = re.compile(r"""([ ]*(?:-[ ]+)*)((?:"[^"]*"|'[^']*'|[A-Za-z_$][^:#{}\[\],"']*?)[ ]*:(?=\s))?""")
 

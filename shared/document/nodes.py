@@ -1,6 +1,6 @@
-"""YAML files of ours (lifecycles, campaigns): read with the place of every node, and faults shown the way people need.
+"""What a file says, as nodes that know their place, and its faults, shown the way people need.
 
-YAML 1.2 through ruamel.yaml, so `on` and `yes` are text. All faults of a file are collected, none stops the reading.
+Knows no YAML. All faults of a file are collected, none stops the reading.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from shared.document_places import source_span
-from shared.document_pointer import pointer, visible
+from shared.document.places import source_span
+from shared.document.pointer import pointer, visible
 
 Severity: TypeAlias = Literal["error", "warning"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.document import Faults, Mapping, Node, nearest
+from shared.document.nodes import Faults, Mapping, Node, nearest
 
 KINDS = ("lifecycle", "segment", "campaign", "subscription")  # of which each has a name
 STORY = "story"
