@@ -1,6 +1,6 @@
 """What a file says, as nodes that know their place, and its faults, shown the way people need.
 
-Knows no YAML. All faults of a file are collected, none stops the reading.
+Knows no parser. All faults of a file are collected, none stops the reading.
 """
 
 from __future__ import annotations
