@@ -1,4 +1,4 @@
-"""The YAML files that people write for us (lifecycles, stories, campaigns), and every fault of one at once with its place.
+"""The YAML files that people write for us (lifecycles, stories, campaigns): every fault of one at once, with its place.
 
 YAML 1.2 through ruamel.yaml, so `on` and `yes` are text.
 """
