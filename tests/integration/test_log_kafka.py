@@ -22,8 +22,8 @@ from aiokafka.structs import TopicPartition
 from shared.errors import Refused, Unavailable
 from shared.log import Entry, Reader, Topic
 from shared.log_kafka import KafkaLog
-from shared.log_kafka_append import Appender
-from shared.log_kafka_producer import BATCH_BYTES_MAX, Producer
+from shared.log_kafka.append import Appender
+from shared.log_kafka.producer import BATCH_BYTES_MAX, Producer
 from tests.servers.kafka import ROOT
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]

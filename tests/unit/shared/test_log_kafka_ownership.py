@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.log import Record
-from shared.log_kafka_ownership import Ownership
+from shared.log_kafka.ownership import Ownership
 
 MANY = 1_000
 

@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 
 from shared.errors import Refused
 from shared.log import Topic
-from shared.log_kafka_failure import FAILURES
+from shared.log_kafka.failure import FAILURES
 
 REQUEST_TIMEOUT_MS = 10_000
 CLOSE_TIMEOUT_S = 2

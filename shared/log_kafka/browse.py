@@ -14,7 +14,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from shared.log import Record
-from shared.log_kafka_failure import FAILURES, translated
+from shared.log_kafka.failure import FAILURES, translated
 
 CALL_TIMEOUT_S = 10  # a takeover looks at a dozen partitions one after the other; a hung broker is noticed within it
 CLOSE_TIMEOUT_S = 2

@@ -1,7 +1,7 @@
 """The log on Apache Kafka, through aiokafka. The contract stands in `shared/log.py`; here is what is particular.
 
-What a failed append may still do, and never does: `shared/log_kafka_append.py`. A reader: `shared/log_kafka_reader.py`.
-Only modules named `log_kafka*` and `shared/partition.py` import aiokafka.
+What a failed append may still do, and never does: `shared/log_kafka/append.py`. A reader: `shared/log_kafka/reader.py`.
+Only this room and `shared/partition.py` import aiokafka.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from aiokafka.record import default_records
 
 from shared.errors import Malformed
 from shared.log import RECORD_BYTES_MAX, Codec, Entry, Reader, Record, Topic
-from shared.log_kafka_admin import admin_of, ensure_topics
-from shared.log_kafka_append import Appender
-from shared.log_kafka_browse import Browser
-from shared.log_kafka_failure import translated
-from shared.log_kafka_reader import KafkaReader, Membership
+from shared.log_kafka.admin import admin_of, ensure_topics
+from shared.log_kafka.append import Appender
+from shared.log_kafka.browse import Browser
+from shared.log_kafka.failure import translated
+from shared.log_kafka.reader import KafkaReader, Membership
 from shared.partition import partition_for
 
 OPEN_TIMEOUT_S = 10  # a broker that is up answers at once; a service that starts before it is restarted, or waits

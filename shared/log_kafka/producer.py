@@ -6,7 +6,7 @@ on, the broker refuses whatever this producer still has in flight there (KIP-360
 before the successor's records or nowhere.
 
 aiokafka offers no way to give up a producer while the broker is silent, nor to carry an id over. The members with an
-underscore that this needs are touched in this module only, and in `shared/log_kafka_batch.py`.
+underscore that this needs are touched in this module only, and in `shared/log_kafka/batch.py`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.log import Codec, Entry
-from shared.log_kafka_batch import Run, SharedBatch, Word, fill
-from shared.log_kafka_failure import FAILURES
+from shared.log_kafka.batch import Run, SharedBatch, Word, fill
+from shared.log_kafka.failure import FAILURES
 
 BATCH_BYTES_MAX = 512 * 1024  # one produce request at a time goes to a broker, so big ones; half of its 1 MiB limit
 BULK_ENTRIES_MIN = 64  # from here on a batch of one's own is cheaper than sharing one with other writers

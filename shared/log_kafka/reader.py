@@ -25,9 +25,9 @@ from aiokafka.structs import TopicPartition
 
 from shared.errors import Refused
 from shared.log import Arrival, Record
-from shared.log_kafka_admin import committed_of
-from shared.log_kafka_failure import FAILURES, translate, translated
-from shared.log_kafka_ownership import Ownership
+from shared.log_kafka.admin import committed_of
+from shared.log_kafka.failure import FAILURES, translate, translated
+from shared.log_kafka.ownership import Ownership
 
 FETCH_WAIT_MS = 20  # a partition consumed meanwhile waits for this answer before it is asked again: latency
 FETCH_BYTES_MAX = 16 * 1024 * 1024  # a second of full speed, and a bound for what waits in memory

@@ -22,8 +22,8 @@ from collections.abc import MutableMapping, Sequence
 
 from shared.errors import Unavailable
 from shared.log import Codec, Entry
-from shared.log_kafka_failure import FAILURES, translate
-from shared.log_kafka_producer import RECORDS_MAX, Identity, Producer, may_share, raise_any
+from shared.log_kafka.failure import FAILURES, translate
+from shared.log_kafka.producer import RECORDS_MAX, Identity, Producer, may_share, raise_any
 
 SILENCE_MIN_S = 0.5  # one caller's short deadline must not end the producer for all the others
 LATE_TIMEOUT_S = 10  # a broker's failover takes about this long; longer, and another owner may be at work already
