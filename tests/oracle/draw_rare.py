@@ -28,8 +28,8 @@ def operation(operator: Operator, left: Expression, right: Expression, kind: Kin
     """Arithmetic of two operands; one chain where the left is arithmetic too."""
     step = Step(operator, right, kind)
     if isinstance(left, Arithmetic):
-        return Arithmetic(left.first, (*left.steps, step), kind)
-    return Arithmetic(left, (step,), kind)
+        return Arithmetic(left.first, (*left.steps, step))
+    return Arithmetic(left, (step,))
 
 
 def rare_test(draw: ExpressionDraw) -> Expression:

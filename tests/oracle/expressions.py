@@ -61,7 +61,7 @@ def evaluate(expression: Expression, moment: Moment) -> Value:
             return _looked_up(expression, moment)
         case Since() | InStage() | Entered():
             return _timed(expression, moment)
-        case Arithmetic(first, steps, _):
+        case Arithmetic(first, steps):
             value = evaluate(first, moment)
             for step in steps:
                 value = values.calculate(step.operator, value, evaluate(step.operand, moment))

@@ -214,7 +214,7 @@ def _operation(node: Expression) -> str:
     match node:
         case Compare(operator, left, right):
             return f"{part(left)} {operator} {part(right)}"
-        case Arithmetic(first, steps, _):
+        case Arithmetic(first, steps):
             text = part(first)
             for number, step in enumerate(steps):
                 text = f"{f'({text})' if number else text} {step.operator} {part(step.operand)}"

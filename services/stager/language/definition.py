@@ -147,7 +147,11 @@ class Arithmetic:
 
     first: Expression
     steps: tuple[Step, ...]
-    kind: Kind
+
+    @property
+    def kind(self) -> Kind:
+        """That of the last step."""
+        return self.steps[-1].kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,8 +176,8 @@ class Checker:
                 return worked_out
         step = Step(operator, right, kind)
         if isinstance(left, Arithmetic):
-            return Arithmetic(left.first, (*left.steps, step), kind)
-        return Arithmetic(left, (step,), kind)
+            return Arithmetic(left.first, (*left.steps, step))
+        return Arithmetic(left, (step,))
 
     def negative(self, tree: Tree[Token]) -> Expression | None:
         """Unary minus, once or twice: three in a row are one."""

@@ -48,7 +48,7 @@ def duration(value: int) -> Constant:
 
 
 def operation(operator: Operator, left: Expression, right: Expression, kind: Kind) -> Arithmetic:
-    return Arithmetic(left, (Step(operator, right, kind),), kind)
+    return Arithmetic(left, (Step(operator, right, kind),))
 
 
 def checked(written: str, scope: Scope = SCOPE) -> Expression:
@@ -96,11 +96,10 @@ GOOD: dict[str, Expression] = {
                 Step("-", number(1), Kind.NUMBER),
                 Step(
                     "-",
-                    Arithmetic(number(2), (Step("*", ORDERS, Kind.NUMBER), Step("/", NPS, Kind.NUMBER)), Kind.NUMBER),
+                    Arithmetic(number(2), (Step("*", ORDERS, Kind.NUMBER), Step("/", NPS, Kind.NUMBER))),
                     Kind.NUMBER,
                 ),
             ),
-            Kind.NUMBER,
         ),
         number(1),
     ),
@@ -113,7 +112,6 @@ GOOD: dict[str, Expression] = {
                 Step("*", number(2), Kind.NUMBER),
                 Step("-", number(1), Kind.NUMBER),
             ),
-            Kind.NUMBER,
         ),
         number(1),
     ),
