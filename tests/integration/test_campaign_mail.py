@@ -45,8 +45,7 @@ async def mailing(rig: Rig, sink: SmtpSink) -> AsyncIterator[None]:
     """The notifier with a mail server."""
     stop = asyncio.Event()
     server = MailServer(host="127.0.0.1", port=sink.port, tls="none")
-    channel = EmailChannel(server, sender="Shop <hello@shop.example>")
-    channels = {ChannelName("email"): channel}
+    channels = {ChannelName("email"): EmailChannel(server, sender="Shop <hello@shop.example>")}
     settings = NotifierSettings(database=rig.address, partitions=4, campaigns=rig.settings.campaigns, **LINK)
     async with asyncio.timeout(2 * WITHIN_S), asyncio.TaskGroup() as tasks:
         listener = bind("127.0.0.1", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -29,13 +29,11 @@ LEAVES: dict[str, Value] = {
 BINDS = {"+": 1, "-": 1, "*": 2, "/": 2}
 TIGHTEST = 4
 
-Node: TypeAlias = "str | tuple[str, Node] | tuple[Node, str, Node]"
-
 NODES: st.SearchStrategy[Any] = st.recursive(
     st.sampled_from(sorted(LEAVES)),
     lambda nodes: st.one_of(
         st.tuples(nodes, st.sampled_from("+-*/"), nodes),
-        st.tuples(nodes, st.sampled_from("+-"), st.sampled_from(sorted(LEAVES))),
+        st.tuples(nodes, st.sampled_from("+-"), st.sampled_from(sorted(LEAVES))),  # long chains
         st.tuples(st.just("-"), nodes),
     ),
     max_leaves=40,
