@@ -1,7 +1,7 @@
 // Pages of a shop in a real Chromium; the shop has Segment's browser SDK. Argument: the program chromium.
 // It prints a line when it is ready, and one for each line that it reads: {"visit": {customer, script}} opens a page and
-// runs the script as a module of it, to its end; {"leave": customer} follows a link, and answers what the page had asked of ingest,
-// preflights too, and what went wrong in it. A customer keeps what a browser keeps.
+// runs the script as a module of it, to its end; {"leave": customer} follows a link once ingest has answered all that the
+// page asked, and tells what that was, preflights too, and what went wrong. A customer keeps what a browser keeps.
 import { createReadStream } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -38,6 +38,7 @@ async function watch(page) {
   session.on('Network.requestWillBeSentExtraInfo', ({ requestId, headers }) => learn(requestId, { headers }))
   session.on('Network.responseReceived', ({ requestId, response, timestamp }) =>
     learn(requestId, { status: response.status, answered_s: timestamp }))
+  session.on('Network.loadingFailed', ({ requestId }) => learn(requestId, { failed: true }))
   await session.send('Network.enable')
   return requests
 }
@@ -59,9 +60,15 @@ async function visit({ customer, script }) {
 
 async function leave(customer) {
   const { page, failures, requests } = visits.get(customer)
+  const asked = () => [...requests.values()].filter(({ path }) => path?.startsWith('/v1/'))
+  const isOpen = ({ status, failed }) => status === undefined && !failed
+  do {
+    await sleep(PAUSE_MS)
+    await page.evaluate(() => true) // once this is answered, we have been told of all that the page had asked
+  } while (asked().some(isOpen))
   await page.goto(`${shop}another`)
   await page.close()
-  return { failures, requests: [...requests.values()].filter(({ path }) => path?.startsWith('/v1/')) }
+  return { failures, requests: asked() }
 }
 
 const server = createServer(serve).listen(0, '127.0.0.1')

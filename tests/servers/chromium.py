@@ -40,7 +40,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Left(msgspec.Struct, frozen=True):
-    """What a page had asked of ingest until it was left, and what its script has thrown."""
+    """What a page had asked of ingest until it was left, each answered or failed, and what its script has thrown."""
 
     requests: Sequence[Request]
     failures: Sequence[str]
@@ -65,7 +65,7 @@ class Browser:
         await self._ask({"visit": {"customer": customer, "script": script}})
 
     async def leave(self, customer: str) -> Left:
-        """Follow a link to another page of the shop."""
+        """Follow a link to another page of the shop, once nothing that the page has asked is still open."""
         return msgspec.json.decode(await self._ask({"leave": customer}), type=Left)
 
     async def answer(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> bytes:
