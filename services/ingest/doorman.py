@@ -49,6 +49,7 @@ class Doorman:
         self._rate = rate
         self._allowances: dict[bytes, _Allowance] = {}
         self._import_allowances: dict[bytes, _Allowance] = {}
+        self._looked_at: bytes | None = None
 
     def find(self, text: str | None) -> WriteKey:
         """The key that this text is. Errors: Rejected."""
@@ -93,22 +94,24 @@ class Doorman:
                 del allowances[digest]
 
     async def watch(self, path: Path, stop: asyncio.Event) -> None:
-        """Until `stop`, take over what is written to the file of keys; a file with a fault changes nothing."""
-        say = structlog.get_logger()
-        known = _content(path)
+        """Until `stop`, look at the file of keys again and again."""
         while not stop.is_set():
+            self.look(path)
             await wait_for(stop, timeout_s=LOOK_AGAIN_S)
-            content = _content(path)
-            if content is None or content == known:
-                continue
-            known = content
-            try:
-                keys = _keys(content)
-            except Refused as error:
-                say.error("the write keys stay as they were", reason=str(error))
-                continue
-            self.replace(keys)
-            say.info("write keys replaced", keys=len(keys))
+
+    def look(self, path: Path) -> None:
+        """Take over what stands in the file of keys since the last look; a file with a fault changes nothing."""
+        content = _content(path)
+        if content is None or content == self._looked_at:
+            return
+        self._looked_at = content
+        try:
+            keys = _keys(content)
+        except Refused as error:
+            structlog.get_logger().error("the write keys stay as they were", reason=str(error))
+            return
+        self.replace(keys)
+        structlog.get_logger().info("write keys read", keys=len(keys))
 
 
 def _content(path: Path) -> bytes | None:

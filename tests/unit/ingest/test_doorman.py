@@ -8,40 +8,35 @@ from pathlib import Path
 import pytest
 import structlog
 
-from services.ingest import doorman
 from services.ingest.doorman import Doorman, OverRate
 from services.ingest.keys import parse_write_keys
 from services.ingest.refusal import Rejected
 from shared.clock import ManualClock
 
-TIMEOUT_S = 5
+
+def test_a_changed_file_of_keys_counts_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text("shop:old\nshop:new\n")
+    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+
+    door.look(path)
+    assert {door.find(key).source for key in ("old", "new")} == {"shop"}
+    path.write_text("shop:newest\n")
+    door.look(path)
+
+    assert door.find("newest").source == "shop"
+    with pytest.raises(Rejected):
+        door.find("old")
 
 
-async def until_known(door: Doorman, key: str) -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        while True:
-            try:
-                door.find(key)
-            except Rejected:
-                await asyncio.sleep(0.01)
-            else:
-                return
-
-
-async def test_a_changed_file_of_keys_counts_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doorman, "LOOK_AGAIN_S", 0.01)
+async def test_a_key_revoked_since_the_settings_were_read_is_refused_from_the_first_look(tmp_path: Path) -> None:
     path, stop = tmp_path / "keys", asyncio.Event()
-    path.write_text("shop:old")
+    path.write_text("shop:new")
     door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(door.watch(path, stop))
         await asyncio.sleep(0)
-        path.write_text("shop:bad key\n")
-        path.write_text("shop:old\nshop:new\n")
-        await until_known(door, "new")
-        path.write_text("shop:newest\n")
-        await until_known(door, "newest")
         stop.set()
 
     with pytest.raises(Rejected):
@@ -57,27 +52,26 @@ _FAULTS = {
 
 
 @pytest.mark.parametrize("fault", _FAULTS.values(), ids=_FAULTS)
-async def test_a_file_with_a_fault_changes_nothing_and_is_logged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: bytes
-) -> None:
-    monkeypatch.setattr(doorman, "LOOK_AGAIN_S", 0.01)
-    path, stop = tmp_path / "keys", asyncio.Event()
-    path.write_text("shop:old")
+def test_a_file_with_a_fault_changes_nothing_and_is_logged_once(tmp_path: Path, fault: bytes) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(fault)
     door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
 
     with structlog.testing.capture_logs() as logged:
-        async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks:
-            tasks.create_task(door.watch(path, stop))
-            await asyncio.sleep(0)
-            path.write_bytes(fault)
-            while not any(entry["log_level"] == "error" for entry in logged):  # noqa: ASYNC110 - no signal
-                await asyncio.sleep(0.01)
-            assert door.find("old").source == "shop"
-            path.write_text("shop:newest\n")
-            await until_known(door, "newest")
-            stop.set()
+        door.look(path)
+        door.look(path)
 
+    assert door.find("old").source == "shop"
+    assert [entry["log_level"] for entry in logged] == ["error"]
     assert "caf" not in str(logged)
+
+
+def test_a_file_that_cannot_be_read_for_a_moment_changes_nothing(tmp_path: Path) -> None:
+    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+
+    door.look(tmp_path / "none")
+
+    assert door.find("old").source == "shop"
 
 
 def test_what_a_key_has_used_is_kept_when_keys_are_replaced() -> None:
