@@ -67,8 +67,9 @@ def make_app(
     clock: Clock,
     rules: Rules,
 ) -> FastAPI:
-    """The stager's application."""
-    app = FastAPI(title="Stageline stager", description="Customers per stage, moves, progress.")
+    """The stager's application. Documentation pages are off: they would load scripts from elsewhere."""
+    about = "Customers per stage, moves, progress."
+    app = FastAPI(title="Stageline stager", description=about, docs_url=None, redoc_url=None)
     add_operator_routes(app, lambda: worker.not_ready)
     answer_unavailable(app)
     admin = [Depends(require_admin(settings.admin_token))]

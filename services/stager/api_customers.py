@@ -1,4 +1,4 @@
-"""The routes about one customer: where he is and what is known of him, and why.
+"""The routes about one customer: where they are and what is known of them, and why.
 
 They read the stored profile and run the same pure functions as `stageline explain`; nothing is written.
 """
@@ -6,7 +6,8 @@ They read the stored profile and run the same pure functions as `stageline expla
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Query, Response
@@ -20,7 +21,7 @@ from services.stager.fold.rules import Rules
 from services.stager.portrait import portrait
 from services.stager.store import Store
 from shared.clock import Clock
-from shared.errors import Refused
+from shared.errors import Refused, Unavailable
 from shared.event import IDENTIFIER_BYTES_MAX
 from shared.log import Log
 from shared.topics import Topics
@@ -28,6 +29,8 @@ from shared.topics import Topics
 # Looking ahead takes milliseconds; what takes this long (thousands of deadlines in dozens of lifecycles) is given up.
 ANSWER_TIMEOUT_S: Final = 10.0
 _JSON: Final = "application/json"
+
+_Answer = TypeVar("_Answer")
 
 
 class CustomerRoutes:
@@ -40,17 +43,15 @@ class CustomerRoutes:
         self._rules = rules
         self._clock = clock
         self.router = APIRouter()
-        self.router.get("/customers/{customer}/explain", response_class=Response)(self.explain)
-        self.router.get("/customers/{customer}", response_class=Response)(self.customer)
+        # `:path`, since an id may hold a slash (a CloudEvent's subject often does).
+        self.router.get("/customers/{customer:path}/explain", response_class=Response)(self.explain)
+        self.router.get("/customers/{customer:path}", response_class=Response)(self.customer)
 
     async def customer(self, customer: str) -> Response:
         """Stages, metrics and traits of a customer now, and what comes next if nothing happens."""
         profile = await self._load(customer)
         at_ms = max(self._clock.now_ms(), profile.clock_ms)
-        members = await asyncio.wait_for(
-            asyncio.to_thread(portrait, self._rules, profile, at_ms), timeout=ANSWER_TIMEOUT_S
-        )
-        return _json(members)
+        return _json(await _computed(portrait, self._rules, profile, at_ms))
 
     async def explain(
         self,
@@ -58,15 +59,10 @@ class CustomerRoutes:
         at: str | None = Query(None, description="As of when, from the last event on; now when not given."),
         form: str = Query("json", alias="format", pattern="^(json|text)$"),
     ) -> Response:
-        """Why a customer is where he is: each clause with its values, what blocks a stage, and what comes by itself."""
+        """Why a customer is where they are: each clause with values, what blocks a stage, and what comes by itself."""
         profile = await self._load(customer)
         at_ms = max(self._clock.now_ms(), profile.clock_ms) if at is None else _instant(at)
-        try:
-            explanation = await asyncio.wait_for(
-                asyncio.to_thread(explain, self._rules, profile, at_ms), timeout=ANSWER_TIMEOUT_S
-            )
-        except Refused as error:
-            raise HTTPException(400, str(error)) from error
+        explanation = await _computed(explain, self._rules, profile, at_ms)
         if form == "text":
             return Response(render(explanation), media_type="text/plain; charset=utf-8")
         return Response(encode(explanation), media_type=_JSON)
@@ -80,6 +76,19 @@ class CustomerRoutes:
         if kept is None:
             raise HTTPException(404, "nothing is known of this customer")
         return decode_profile(customer, kept.body, self._rules)
+
+
+async def _computed(
+    compute: Callable[[Rules, Profile, int], _Answer], rules: Rules, profile: Profile, at_ms: int
+) -> _Answer:
+    """What this finds, worked out beside the event loop. Errors: Unavailable if it takes too long; 400 if refused."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return await asyncio.to_thread(compute, rules, profile, at_ms)
+    except TimeoutError as error:
+        raise Unavailable(f"the answer takes more than {ANSWER_TIMEOUT_S:g} s") from error
+    except Refused as error:
+        raise HTTPException(400, str(error)) from error
 
 
 def _instant(text: str) -> int:
