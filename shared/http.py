@@ -89,7 +89,7 @@ def require_admin(token: str) -> Callable[[Request], None]:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a caller on this machine speaks for itself, as far as that can be seen: a proxy here speaks for others."""
+    """Whether somebody on this machine calls for themselves, as far as can be seen: a proxy here calls for others."""
     client = request.client.host if request.client else ""
     is_forwarded = any(name in request.headers for name in _FORWARDED)
     return client in _LOOPBACK and (request.url.hostname or "") in _LOCAL_NAMES and not is_forwarded

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     admin_token: str = Field(
         "",
         repr=False,
-        description="Bearer token that the query routes ask for; without one they answer this machine only, and no proxy.",
+        description="Bearer token that the query routes ask for; without one they answer this machine and no proxy.",
     )
     host: str = Field("127.0.0.1", description="Address that the HTTP ports listen on.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")

@@ -19,7 +19,7 @@ from services.ingest.doorman import OverRate
 from services.ingest.history import Progress
 from services.ingest.limits import RETRY_AFTER_S
 from services.ingest.refusal import Code, Refusal, Rejected
-from shared.errors import Unavailable
+from shared.errors import StagelineError
 from shared.problem import FAULT, MEDIA_TYPE
 from shared.problem import content as problem_content
 
@@ -73,7 +73,7 @@ def rejection(error: Rejected, *, beside: Mapping[str, Any] | None = None) -> Re
     return response
 
 
-def unavailable(error: Unavailable, *, beside: Mapping[str, Any] | None = None) -> Response:
+def unavailable(error: StagelineError, *, beside: Mapping[str, Any] | None = None) -> Response:
     """503: try again soon. Events keep their ids, so sending them again doubles nothing."""
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, Code.UNAVAILABLE, str(error), beside=beside)
 

@@ -18,7 +18,7 @@ from services.ingest.desk import Caller, Ingest, Taker, take_batch, take_cloud_e
 from services.ingest.meters import request_count
 from services.ingest.refusal import Rejected
 from services.ingest.rejects import REJECTS_KEPT_MAX
-from shared.errors import Unavailable
+from shared.errors import StagelineError
 from shared.http import Readiness, add_operator_routes, require_admin
 
 _SHORT: dict[Kind, str] = {"track": "t", "page": "p", "screen": "s", "identify": "i", "group": "g", "alias": "a"}
@@ -84,7 +84,7 @@ async def _answer(ingest: Ingest, path: str, taker: Taker, request: Request) -> 
             except Rejected as error:
                 ingest.note(caller, error)
                 response = answers.rejection(error)
-    except Unavailable as error:
+    except StagelineError as error:  # the log is away, or not set up to take this: the operator's to mend
         response = answers.unavailable(error)
     request_count(path, response.status_code).inc()
     return response

@@ -28,7 +28,7 @@ from services.ingest.resumption import Resumption
 from services.ingest.room import Room, Seat
 from services.ingest.schemas import Mode, Schemas
 from shared.clock import Clock, rfc3339
-from shared.errors import Unavailable
+from shared.errors import StagelineError
 from shared.event import Event
 
 _PROCESS = secrets.token_hex(8)
@@ -214,7 +214,7 @@ async def _run_import(
     except Rejected as error:
         ingest.note(caller, error)
         return answers.rejection(error, beside=msgspec.structs.asdict(work.progress))
-    except Unavailable as error:
+    except StagelineError as error:
         response = answers.unavailable(error, beside=msgspec.structs.asdict(work.progress))
         if isinstance(error, Stopping):  # who is told to end does not wait for what is still being sent
             response.headers["Connection"] = "close"

@@ -40,9 +40,17 @@ async def serve(
     Errors: Refused when no write key is set, the address is taken or the topics differ; Unavailable.
     """
     settings.require_keys()
+    with listener or bind(
+        settings.host, settings.ingest_port
+    ) as listening:  # first: a taken address is a wrong setting
+        await _serve_on(listening, settings, stop, log=log, clock=clock or SystemClock())
+
+
+async def _serve_on(
+    listener: socket.socket, settings: IngestSettings, stop: asyncio.Event, *, log: Log, clock: Clock
+) -> None:
     topics = Topics(settings.topic_prefix, settings.partitions)
     await until_available(lambda: log.ensure(topics.all()), stop, what="the log")
-    clock = clock or SystemClock()
     doorman = Doorman(settings.write_keys, clock=clock, rate=settings.rate_events_s)
     ingest = Ingest(
         doorman=doorman,
@@ -58,7 +66,6 @@ async def serve(
         admin_token=settings.admin_token,
     )
     app = make_app(ingest, lambda: "draining" if stop.is_set() else None)
-    listener = listener or bind(settings.host, settings.ingest_port)
     structlog.get_logger().info("ingest listens", address=listener.getsockname())
     spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
