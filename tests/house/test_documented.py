@@ -46,12 +46,12 @@ def _errors() -> list[str]:
 
 
 def _routes() -> set[str]:
-    """The paths that are written out in calls which make routes."""
+    """The paths that are written out in calls which make routes, as a caller would write them."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for room in ("services", "shared")
              for path in (ROOT / room).rglob("*.py")]  # fmt: skip
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return {
-        argument.value
+        argument.value.replace(":path}", "}")
         for call in calls
         if _called(call) in _ROUTE_METHODS
         for argument in call.args
