@@ -7,13 +7,13 @@ import socket
 
 import structlog
 
-from services.ingest.api import make_app
+from services.ingest.access.control import Doorman
+from services.ingest.admission.schemas import read_schemas
 from services.ingest.delivery import Delivery
-from services.ingest.desk import Ingest
-from services.ingest.doorman import Doorman
-from services.ingest.ledger import Ledger
-from services.ingest.room import Room
-from services.ingest.schemas import read_schemas
+from services.ingest.http.api import make_app
+from services.ingest.http.handlers import Ingest
+from services.ingest.imports.ledger import Ledger
+from services.ingest.request.capacity import Room
 from services.ingest.settings import IngestSettings
 from shared.clock import Clock, SystemClock
 from shared.collector import spare_the_collector

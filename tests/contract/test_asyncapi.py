@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from ruamel.yaml import YAML
 
-from services.ingest.admit import Intake, admit
+from services.ingest.admission.admit import Intake, admit
 from services.ingest.encode import entries, import_ends
-from services.ingest.ledger import Ledger, Note, import_id, marked
+from services.ingest.imports.ledger import Ledger, Note, import_id, marked
 from services.notifier.channel_kafka import KafkaChannel
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text

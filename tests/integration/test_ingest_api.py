@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from services.ingest.api import make_app
+from services.ingest.access.control import Doorman
+from services.ingest.access.keys import parse_write_keys
 from services.ingest.delivery import Delivery
-from services.ingest.desk import Ingest
-from services.ingest.doorman import Doorman
-from services.ingest.keys import parse_write_keys
-from services.ingest.ledger import Ledger
-from services.ingest.room import Room
+from services.ingest.http.api import make_app
+from services.ingest.http.handlers import Ingest
+from services.ingest.imports.ledger import Ledger
+from services.ingest.request.capacity import Room
 from shared.clock import ManualClock
 from shared.errors import Malformed, Refused, Unavailable
 from shared.event import Event, decode

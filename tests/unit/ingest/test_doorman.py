@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from services.ingest.doorman import Doorman, OverRate
-from services.ingest.keys import parse_write_keys
+from services.ingest.access.control import Doorman, OverRate
+from services.ingest.access.keys import parse_write_keys
 from services.ingest.refusal import Rejected
 from shared.clock import ManualClock
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from services.ingest.room import Crowded, Room, Seat
+from services.ingest.request.capacity import Crowded, Room, Seat
 
 
 class Comers:

@@ -8,8 +8,8 @@ import re
 
 import msgspec
 
+from services.ingest.admission.members import Members
 from services.ingest.limits import EVENT_BYTES_MAX
-from services.ingest.members import Members
 from services.ingest.refusal import Code, Rejected
 
 Identifier = str | int | None

@@ -11,13 +11,13 @@ from typing import Annotated
 import msgspec
 from fastapi import Depends, FastAPI, Query, Request, Response
 
-from services.ingest import answers
-from services.ingest.admit import KINDS, Kind
-from services.ingest.border import Answer, EventApp
-from services.ingest.desk import Caller, Ingest, Taker, take_batch, take_cloud_events, take_import, take_single
+from services.ingest.admission.admit import KINDS, Kind
+from services.ingest.http import answers
+from services.ingest.http.event_app import Answer, EventApp
+from services.ingest.http.handlers import Caller, Ingest, Taker, take_batch, take_cloud_events, take_import, take_single
+from services.ingest.http.rejects import REJECTS_KEPT_MAX
 from services.ingest.meters import request_count
 from services.ingest.refusal import Rejected
-from services.ingest.rejects import REJECTS_KEPT_MAX
 from shared.errors import StagelineError
 from shared.http import Readiness, add_operator_routes, require_admin
 

@@ -15,11 +15,12 @@ from typing import Literal
 import msgspec
 from starlette.types import Receive
 
-from services.ingest.admit import Check, Intake, admit_item
-from services.ingest.body import BrokenOff, Stopping, Unpacker, chunks
+from services.ingest.admission.admit import Check, Intake, admit_item
 from services.ingest.delivery import Delivery
 from services.ingest.encode import entries
-from services.ingest.ledger import marked
+from services.ingest.imports.ledger import marked
+from services.ingest.imports.lines import Lines, TooLong
+from services.ingest.imports.resumption import ImportGap, Resumption
 from services.ingest.limits import (
     EVENT_BYTES_MAX,
     IMPORT_APPEND_BYTES_MAX,
@@ -28,10 +29,9 @@ from services.ingest.limits import (
     IMPORT_REFUSALS_MAX,
     REFUSAL_LENGTH_MAX,
 )
-from services.ingest.lines import Lines, TooLong
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Rejected
-from services.ingest.resumption import ImportGap, Resumption
+from services.ingest.request.body import BrokenOff, Stopping, Unpacker, chunks
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.event import Event

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from services.ingest.ledger import IDEMPOTENCY_KEY_LENGTH_MAX
+from services.ingest.imports.ledger import IDEMPOTENCY_KEY_LENGTH_MAX
 from services.ingest.refusal import Code
 from shared.errors import Refused, Unavailable
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from services.ingest.members import Members, checked, merged, split
+from services.ingest.admission.members import Members, checked, merged, split
 from services.ingest.refusal import Code, Rejected
 
 

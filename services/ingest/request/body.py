@@ -11,7 +11,7 @@ from starlette.types import Receive
 
 from services.ingest.limits import BODY_TIMEOUT_S, CHUNK_BYTES_MAX, CHUNK_TIMEOUT_S
 from services.ingest.refusal import Code, Rejected
-from services.ingest.room import Seat
+from services.ingest.request.capacity import Seat
 from shared.errors import Unavailable
 
 # Concatenated files are honest, and so are the blocks of bgzip, whatever their number. Each costs a new window, so

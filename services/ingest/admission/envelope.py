@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from services.ingest.cut import cut_batch, write_key_of
-from services.ingest.item import misfit
+from services.ingest.admission.cut import cut_batch, write_key_of
+from services.ingest.admission.item import misfit
+from services.ingest.admission.members import Members, checked, split
+from services.ingest.admission.moment import moment_ms
+from services.ingest.admission.plain import Plain, PlainBatch, read_each, read_plain
 from services.ingest.limits import BATCH_EVENTS_MAX, CONTEXT_BYTES_MAX
-from services.ingest.members import Members, checked, split
-from services.ingest.moment import moment_ms
-from services.ingest.plain import Plain, PlainBatch, read_each, read_plain
 from services.ingest.refusal import Code, Rejected
 
 Knock = Callable[[str | None], object]

@@ -11,22 +11,23 @@ from itertools import count
 import msgspec
 from fastapi import Request, Response
 
-from services.ingest import answers, cloud_event
-from services.ingest.admit import Admission, Check, Intake, Kind, admit_batch, admit_item
-from services.ingest.body import Stopping, read_body
+from services.ingest.access.control import Doorman
+from services.ingest.access.keys import WriteKey, basic_user, bearer_token
+from services.ingest.admission import cloud_event
+from services.ingest.admission.admit import Admission, Check, Intake, Kind, admit_batch, admit_item
+from services.ingest.admission.envelope import read_batch, read_single
+from services.ingest.admission.schemas import Mode, Schemas
 from services.ingest.delivery import Delivery
-from services.ingest.doorman import Doorman
-from services.ingest.envelope import read_batch, read_single
-from services.ingest.history import IMPORT_BYTES_HELD, Import
-from services.ingest.keys import WriteKey, basic_user, bearer_token
-from services.ingest.ledger import Ledger, import_id
+from services.ingest.http import answers
+from services.ingest.http.rejects import Reject, Rejects, excerpt_of
+from services.ingest.imports.history import IMPORT_BYTES_HELD, Import
+from services.ingest.imports.ledger import Ledger, import_id
+from services.ingest.imports.resumption import Resumption
 from services.ingest.limits import BATCH_BYTES_MAX, EVENT_BYTES_MAX, REJECTS_NOTED_MAX
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Refusal, Rejected
-from services.ingest.rejects import Reject, Rejects, excerpt_of
-from services.ingest.resumption import Resumption
-from services.ingest.room import Room, Seat
-from services.ingest.schemas import Mode, Schemas
+from services.ingest.request.body import Stopping, read_body
+from services.ingest.request.capacity import Room, Seat
 from shared.clock import Clock, rfc3339
 from shared.errors import StagelineError
 from shared.event import Event

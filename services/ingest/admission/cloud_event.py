@@ -17,11 +17,11 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from services.ingest.admit import Admission, Intake, event_of, judged
-from services.ingest.cut import cut_batch
-from services.ingest.item import Item, misfit
+from services.ingest.admission.admit import Admission, Intake, event_of, judged
+from services.ingest.admission.cut import cut_batch
+from services.ingest.admission.item import Item, misfit
+from services.ingest.admission.members import Members
 from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
-from services.ingest.members import Members
 from services.ingest.refusal import Code, Rejected
 from shared.event import IDENTIFIER_BYTES_MAX, Event
 

@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from services.ingest.doorman import OverRate
-from services.ingest.history import Progress
+from services.ingest.access.control import OverRate
+from services.ingest.imports.history import Progress
 from services.ingest.limits import RETRY_AFTER_S
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.errors import StagelineError

@@ -11,8 +11,8 @@ from zlib import crc32
 
 import msgspec
 
-from services.ingest.admit import Intake, admit_item
-from services.ingest.ledger import Done, Ledger, Mark, Note
+from services.ingest.admission.admit import Intake, admit_item
+from services.ingest.imports.ledger import Done, Ledger, Mark, Note
 from services.ingest.limits import IMPORT_APART_MAX, IMPORT_MARKS_MAX, IMPORT_NOTE_LINES
 from services.ingest.refusal import Code, Rejected
 

@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from services.ingest.content import identify_traits, page_properties, with_shared
+from services.ingest.admission.content import identify_traits, page_properties, with_shared
+from services.ingest.admission.members import Members, are_harmless, holds_nul
+from services.ingest.admission.moment import are_as_ours, happened_ms, ours_ms
 from services.ingest.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
-from services.ingest.members import Members, are_harmless, holds_nul
-from services.ingest.moment import are_as_ours, happened_ms, ours_ms
 from services.ingest.refusal import Rejected
 from shared.clock import rfc3339
 from shared.event import IDENTIFIER_BYTES_MAX, RESERVED_NAMES, Event

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from services.ingest.keys import SETTING, WriteKey, WriteKeys, parse_write_keys
+from services.ingest.access.keys import SETTING, WriteKey, WriteKeys, parse_write_keys
 from services.ingest.refusal import Code, Rejected
 from shared.clock import Clock
 from shared.errors import Refused

@@ -12,12 +12,12 @@ from typing import Literal, TypeVar, assert_never
 
 import msgspec
 
-from services.ingest.content import identify_traits, page_properties, with_shared
-from services.ingest.envelope import Envelope
-from services.ingest.item import Identifier, Item, derived_id, read_item
-from services.ingest.members import Members, checked
-from services.ingest.moment import happened_ms, moment_ms
-from services.ingest.plain import admit_plain
+from services.ingest.admission.content import identify_traits, page_properties, with_shared
+from services.ingest.admission.envelope import Envelope
+from services.ingest.admission.item import Identifier, Item, derived_id, read_item
+from services.ingest.admission.members import Members, checked
+from services.ingest.admission.moment import happened_ms, moment_ms
+from services.ingest.admission.plain import admit_plain
 from services.ingest.refusal import Code, Refusal, Rejected
 from shared.clock import rfc3339
 from shared.event import IDENTIFIER_BYTES_MAX, RESERVED_NAMES, Event
