@@ -40,7 +40,7 @@ class _Allowance:
         self._refilled_ms = now_ms
 
 
-class Doorman:
+class AccessControl:
     """Knows the keys. `rate` is for keys that have none of their own, in events a second; 0 is no limit."""
 
     def __init__(self, keys: WriteKeys, *, clock: Clock, rate: int = 0) -> None:

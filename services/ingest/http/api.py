@@ -77,8 +77,8 @@ def _add_rejects(app: FastAPI, ingest: Ingest) -> None:
 async def _answer(ingest: Ingest, path: str, taker: Taker, request: Request) -> Response:
     """The one place where named failures become answers."""
     try:
-        with ingest.room.seat() as seat:
-            caller = Caller(request, seat, path)
+        with ingest.capacity.slot() as slot:
+            caller = Caller(request, slot, path)
             try:
                 response = await taker(ingest, caller)
             except Rejected as error:

@@ -11,7 +11,7 @@ from itertools import count
 import msgspec
 from fastapi import Request, Response
 
-from services.ingest.access.control import Doorman
+from services.ingest.access.control import AccessControl
 from services.ingest.access.keys import WriteKey, basic_user, bearer_token
 from services.ingest.admission import cloud_event
 from services.ingest.admission.admit import Admission, Check, Intake, Kind, admit_batch, admit_item
@@ -27,7 +27,7 @@ from services.ingest.limits import BATCH_BYTES_MAX, EVENT_BYTES_MAX, REJECTS_NOT
 from services.ingest.meters import event_count
 from services.ingest.refusal import Code, Refusal, Rejected
 from services.ingest.request.body import Stopping, read_body
-from services.ingest.request.capacity import Room, Seat
+from services.ingest.request.capacity import Capacity, Slot
 from shared.clock import Clock, rfc3339
 from shared.errors import StagelineError
 from shared.event import Event
@@ -40,10 +40,10 @@ _requests = count()
 class Ingest:
     """What the routes work with. `customer_attribute` is what names the customer in a CloudEvent."""
 
-    doorman: Doorman
+    access: AccessControl
     delivery: Delivery
     ledger: Ledger
-    room: Room
+    capacity: Capacity
     clock: Clock
     stop: asyncio.Event
     rejects: Rejects = field(default_factory=Rejects)
@@ -88,7 +88,7 @@ class Caller:
     """One request under way, and what is known of it so far."""
 
     request: Request
-    seat: Seat
+    slot: Slot
     route: str
     source: str | None = None
     body: bytes = b""
@@ -101,7 +101,7 @@ Taker = Callable[[Ingest, Caller], Awaitable[Response]]
 async def take_single(kind: Kind, ingest: Ingest, caller: Caller) -> Response:
     """One event, whose kind the route says."""
     early = _early_key(ingest, caller)
-    caller.body = await read_body(caller.request.receive, bytes_max=EVENT_BYTES_MAX, seat=caller.seat)
+    caller.body = await read_body(caller.request.receive, bytes_max=EVENT_BYTES_MAX, slot=caller.slot)
     envelope = read_single(caller.body)
     key = early or _key(ingest, caller, envelope.write_key)
     _charge(ingest, key, 1)
@@ -125,7 +125,7 @@ async def _take_one(ingest: Ingest, caller: Caller, judge: Callable[[], Event]) 
 async def take_batch(ingest: Ingest, caller: Caller) -> Response:
     """Many events; a bad one never sinks its neighbours."""
     early = _early_key(ingest, caller)
-    caller.body = await read_body(caller.request.receive, bytes_max=BATCH_BYTES_MAX, seat=caller.seat)
+    caller.body = await read_body(caller.request.receive, bytes_max=BATCH_BYTES_MAX, slot=caller.slot)
     return await _take_many(ingest, caller, _judged_batch(ingest, caller, early))
 
 
@@ -133,7 +133,7 @@ def _judged_batch(ingest: Ingest, caller: Caller, early: WriteKey | None) -> Adm
     envelope = read_batch(caller.body, lambda said: early or _key(ingest, caller, said))
     key = early or _key(ingest, caller, envelope.write_key)
     _charge(ingest, key, envelope.count)
-    caller.seat.take(envelope.event_bytes)
+    caller.slot.take(envelope.event_bytes)
     intake = Intake(
         key.source, ingest.clock.now_ms(), sent_ms=envelope.sent_ms, context=envelope.context, salt=_salt(),
         check=ingest.check(caller),
@@ -171,13 +171,13 @@ async def take_cloud_events(ingest: Ingest, caller: Caller) -> Response:
     content_type = headers.get("content-type", "")
     key = _early_key(ingest, caller) or _key(ingest, caller, None)
     bytes_max = BATCH_BYTES_MAX if cloud_event.is_batch(content_type) else EVENT_BYTES_MAX
-    body = caller.body = await read_body(caller.request.receive, bytes_max=bytes_max, seat=caller.seat)
+    body = caller.body = await read_body(caller.request.receive, bytes_max=bytes_max, slot=caller.slot)
     intake = Intake(key.source, ingest.clock.now_ms(), check=ingest.check(caller))
     customer = ingest.customer_attribute
     if cloud_event.is_batch(content_type):
         texts = cloud_event.read_list(body)
         _charge(ingest, key, len(texts))
-        caller.seat.take(len(body))
+        caller.slot.take(len(body))
         admission = cloud_event.admit_list(texts, intake, customer=customer)
         _note_all(ingest, caller, admission.refusals, texts.__getitem__)
         return await _take_many(ingest, caller, admission)
@@ -191,7 +191,7 @@ async def take_import(ingest: Ingest, caller: Caller) -> Response:
     """History, streamed; with an Idempotency-Key it may be sent again, and what is there already is passed over."""
     key = _early_key(ingest, caller) or _key(ingest, caller, None)
     is_last = _is_last(caller.request.query_params.get("end"))
-    caller.seat.take_import(IMPORT_BYTES_HELD, source=key.source)
+    caller.slot.take_import(IMPORT_BYTES_HELD, source=key.source)
     idempotency_key = caller.request.headers.get("idempotency-key")
     if idempotency_key is None:
         return await _run_import(ingest, caller, key, is_last=is_last, resumption=None)
@@ -208,7 +208,7 @@ async def _run_import(
         ingest.delivery, source=key.source, clock=ingest.clock, resumption=resumption,
         traceparent=caller.request.headers.get("traceparent"),
         first_line=_first_line(caller.request.query_params.get("line")), check=ingest.check(caller),
-        pause_s=lambda: ingest.doorman.pause_s(key), note=lambda error, text: ingest.note(caller, error, text=text),
+        pause_s=lambda: ingest.access.pause_s(key), note=lambda error, text: ingest.note(caller, error, text=text),
     )  # fmt: skip
     try:
         await work.run(caller.request.receive, ingest.stop, is_last=is_last)
@@ -248,7 +248,7 @@ def _deliver(ingest: Ingest, caller: Caller, events: Sequence[Event]) -> Awaitab
 
 def _charge(ingest: Ingest, key: WriteKey, events: int) -> None:
     try:
-        ingest.doorman.charge(key, events)
+        ingest.access.charge(key, events)
     except Rejected:
         event_count(key.source, "limited").inc(events)
         raise
@@ -275,6 +275,6 @@ def _key(ingest: Ingest, caller: Caller, in_body: str | None) -> WriteKey:
 
 
 def _known(ingest: Ingest, caller: Caller, text: str | None) -> WriteKey:
-    key = ingest.doorman.find(text)
+    key = ingest.access.find(text)
     caller.source = key.source
     return key

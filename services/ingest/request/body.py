@@ -11,7 +11,7 @@ from starlette.types import Receive
 
 from services.ingest.limits import BODY_TIMEOUT_S, CHUNK_BYTES_MAX, CHUNK_TIMEOUT_S
 from services.ingest.refusal import Code, Rejected
-from services.ingest.request.capacity import Seat
+from services.ingest.request.capacity import Slot
 from shared.errors import Unavailable
 
 # Concatenated files are honest, and so are the blocks of bgzip, whatever their number. Each costs a new window, so
@@ -127,17 +127,17 @@ async def _next_before(stopping: asyncio.Future[Literal[True]], receive: Receive
         reading.cancel()
 
 
-async def read_body(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
+async def read_body(receive: Receive, *, bytes_max: int, slot: Slot) -> bytes:
     """The whole body, unpacked.
 
     Errors: Rejected when it has more than `bytes_max` bytes after unpacking, breaks off or takes too long; Crowded.
     """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S) as patience:
-            with seat.coming(lambda: _expire(patience)):
-                return await _read_all(receive, bytes_max=bytes_max, seat=seat)
+            with slot.coming(lambda: _expire(patience)):
+                return await _read_all(receive, bytes_max=bytes_max, slot=slot)
     except TimeoutError as error:
-        seat.check()
+        slot.check()
         raise BrokenOff(f"the body took more than {BODY_TIMEOUT_S:.0f} s") from error
 
 
@@ -146,7 +146,7 @@ def _expire(patience: asyncio.Timeout) -> None:
         patience.reschedule(asyncio.get_running_loop().time())
 
 
-async def _read_all(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
+async def _read_all(receive: Receive, *, bytes_max: int, slot: Slot) -> bytes:
     parts: list[bytes] = []
     size = 0
     unpacker = Unpacker()
@@ -157,7 +157,7 @@ async def _read_all(receive: Receive, *, bytes_max: int, seat: Seat) -> bytes:
             size += len(piece)
             if size > bytes_max:
                 raise Rejected(Code.BODY_TOO_LARGE, f"the body has more than {bytes_max} bytes")
-            seat.take(len(piece))
+            slot.take(len(piece))
             parts.append(piece)
     parts.append(unpacker.end())
     return b"".join(parts)

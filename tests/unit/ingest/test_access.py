@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from services.ingest.access.control import Doorman, OverRate
+from services.ingest.access.control import AccessControl, OverRate
 from services.ingest.access.keys import parse_write_keys
 from services.ingest.refusal import Rejected
 from shared.clock import ManualClock
@@ -17,30 +17,30 @@ from shared.clock import ManualClock
 def test_a_changed_file_of_keys_counts_without_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text("shop:old\nshop:new\n")
-    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+    access = AccessControl(parse_write_keys("shop:old"), clock=ManualClock())
 
-    door.look(path)
-    assert {door.find(key).source for key in ("old", "new")} == {"shop"}
+    access.look(path)
+    assert {access.find(key).source for key in ("old", "new")} == {"shop"}
     path.write_text("shop:newest\n")
-    door.look(path)
+    access.look(path)
 
-    assert door.find("newest").source == "shop"
+    assert access.find("newest").source == "shop"
     with pytest.raises(Rejected):
-        door.find("old")
+        access.find("old")
 
 
 async def test_a_key_revoked_since_the_settings_were_read_is_refused_from_the_first_look(tmp_path: Path) -> None:
     path, stop = tmp_path / "keys", asyncio.Event()
     path.write_text("shop:new")
-    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+    access = AccessControl(parse_write_keys("shop:old"), clock=ManualClock())
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(door.watch(path, stop))
+        tasks.create_task(access.watch(path, stop))
         await asyncio.sleep(0)
         stop.set()
 
     with pytest.raises(Rejected):
-        door.find("old")
+        access.find("old")
 
 
 _FAULTS = {
@@ -55,63 +55,63 @@ _FAULTS = {
 def test_a_file_with_a_fault_changes_nothing_and_is_logged_once(tmp_path: Path, fault: bytes) -> None:
     path = tmp_path / "keys"
     path.write_bytes(fault)
-    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+    access = AccessControl(parse_write_keys("shop:old"), clock=ManualClock())
 
     with structlog.testing.capture_logs() as logged:
-        door.look(path)
-        door.look(path)
+        access.look(path)
+        access.look(path)
 
-    assert door.find("old").source == "shop"
+    assert access.find("old").source == "shop"
     assert [entry["log_level"] for entry in logged] == ["error"]
     assert "caf" not in str(logged)
 
 
 def test_a_file_that_cannot_be_read_for_a_moment_changes_nothing(tmp_path: Path) -> None:
-    door = Doorman(parse_write_keys("shop:old"), clock=ManualClock())
+    access = AccessControl(parse_write_keys("shop:old"), clock=ManualClock())
 
-    door.look(tmp_path / "none")
+    access.look(tmp_path / "none")
 
-    assert door.find("old").source == "shop"
+    assert access.find("old").source == "shop"
 
 
 def test_what_a_key_has_used_is_kept_when_keys_are_replaced() -> None:
-    door = Doorman(parse_write_keys("shop:secret rate=1"), clock=ManualClock())
-    key = door.find("secret")
-    door.charge(key, 100)
+    access = AccessControl(parse_write_keys("shop:secret rate=1"), clock=ManualClock())
+    key = access.find("secret")
+    access.charge(key, 100)
 
-    door.replace(parse_write_keys("shop:secret rate=1,app:other"))
+    access.replace(parse_write_keys("shop:secret rate=1,app:other"))
 
     with pytest.raises(OverRate) as caught:
-        door.charge(key, 1)
+        access.charge(key, 1)
     assert caught.value.retry_after_s == 99
 
 
 def test_a_rate_of_the_setting_is_for_keys_without_their_own() -> None:
     clock = ManualClock()
-    door = Doorman(parse_write_keys("shop:secret"), clock=clock, rate=5)
-    key = door.find("secret")
+    access = AccessControl(parse_write_keys("shop:secret"), clock=clock, rate=5)
+    key = access.find("secret")
 
-    door.charge(key, 10)
+    access.charge(key, 10)
     with pytest.raises(OverRate):
-        door.charge(key, 1)
+        access.charge(key, 1)
     clock.advance(1000)
-    door.charge(key, 5)
+    access.charge(key, 5)
 
 
 def test_an_import_over_its_rate_waits_and_takes_nothing_from_live_events() -> None:
     clock = ManualClock()
-    door = Doorman(parse_write_keys("shop:k rate=10"), clock=clock)
-    key = door.find("k")
+    access = AccessControl(parse_write_keys("shop:k rate=10"), clock=clock)
+    key = access.find("k")
 
-    pauses = [door.pause_s(key) for _ in range(30)]
+    pauses = [access.pause_s(key) for _ in range(30)]
 
     assert (pauses[19], pauses[29]) == (0.0, 1.0)  # two seconds at once, then ten a second
-    door.charge(key, 1)
+    access.charge(key, 1)
     clock.advance(1_000)
-    assert door.pause_s(key) == 0.1
+    assert access.pause_s(key) == 0.1
 
 
 def test_a_key_without_a_rate_never_waits() -> None:
-    door = Doorman(parse_write_keys("shop:k"), clock=ManualClock())
+    access = AccessControl(parse_write_keys("shop:k"), clock=ManualClock())
 
-    assert {door.pause_s(door.find("k")) for _ in range(1_000)} == {0.0}
+    assert {access.pause_s(access.find("k")) for _ in range(1_000)} == {0.0}
