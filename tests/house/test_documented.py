@@ -124,7 +124,7 @@ def test_a_route_is_documented(route: str) -> None:
 
 def test_every_table_is_documented() -> None:
     from services.notifier.tables import metadata as of_notifier
-    from services.stager.tables import metadata as of_stager
+    from services.stager.store_sql.tables import metadata as of_stager
 
     assert {*of_notifier.tables, *of_stager.tables} - rows(OPERATIONS).keys() == set()
 

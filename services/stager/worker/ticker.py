@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.stager.owned import OwnedPartition
+from services.stager.worker.owned import OwnedPartition
 from shared.event import tick
 from shared.log import Entry, Log
 

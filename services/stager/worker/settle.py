@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from services.stager import meters
-from services.stager.owned import Folded
-from services.stager.publisher import Publisher
 from services.stager.store import Store
+from services.stager.worker.owned import Folded
+from services.stager.worker.publisher import Publisher
 from shared.errors import FenceLost, StagelineError
 from shared.log import Reader
 from shared.transition import TimeCause

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.stager.owned import Folded
 from services.stager.store import Claim, Store
+from services.stager.worker.owned import Folded
 from shared.errors import FenceLost, Malformed
 from shared.log import Entry, Headers, Log
 from shared.topics import Topics

@@ -13,8 +13,6 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.stager import batch_sqlite, store_queries
-from services.stager.sqlite_thread import SqliteThread
 from services.stager.store import (
     Claim,
     DueRow,
@@ -26,7 +24,10 @@ from services.stager.store import (
     Standing,
     TransitionRow,
 )
-from services.stager.tables import MIGRATIONS
+from services.stager.store_sql import batch_sqlite
+from services.stager.store_sql import queries as store_queries
+from services.stager.store_sql.sqlite_thread import SqliteThread
+from services.stager.store_sql.tables import MIGRATIONS
 from shared.clock import Clock
 from shared.migrate import is_current
 

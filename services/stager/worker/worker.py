@@ -15,13 +15,13 @@ import structlog
 
 from services.stager import meters
 from services.stager.fold.rules import Rules
-from services.stager.owned import OwnedPartition
-from services.stager.publisher import Publisher
 from services.stager.settings import StagerSettings
-from services.stager.settle import Settler
 from services.stager.store import Claim, Store
-from services.stager.stretch import Decoded, Stretch, stretches
-from services.stager.ticker import Ticker
+from services.stager.worker.owned import OwnedPartition
+from services.stager.worker.publisher import Publisher
+from services.stager.worker.settle import Settler
+from services.stager.worker.stretch import Decoded, Stretch, stretches
+from services.stager.worker.ticker import Ticker
 from shared.clock import Clock
 from shared.errors import Conflict, FenceLost, StagelineError, Unavailable
 from shared.log import Arrival, Log, Reader, Record

@@ -18,7 +18,7 @@ from services.stager.explain.explainer import explain
 from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import Profile, decode_profile
 from services.stager.fold.rules import Rules
-from services.stager.portrait import portrait
+from services.stager.http.customer_view import portrait
 from services.stager.store import Store
 from shared.clock import Clock
 from shared.errors import Refused, Unavailable

@@ -18,7 +18,6 @@ import asyncpg
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.stager import batch_postgres, store_queries
 from services.stager.store import (
     Claim,
     DueRow,
@@ -30,7 +29,9 @@ from services.stager.store import (
     Standing,
     TransitionRow,
 )
-from services.stager.tables import MIGRATIONS
+from services.stager.store_sql import batch_postgres
+from services.stager.store_sql import queries as store_queries
+from services.stager.store_sql.tables import MIGRATIONS
 from shared.clock import Clock
 from shared.database import translated
 from shared.errors import FenceLost

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.stager.cache import ProfileCache, Stored
-from services.stager.draft import Draft, profile_row
 from services.stager.fold.partition import IMPORT_QUIET_MS, Partition
 from services.stager.fold.profile import decode_profile, new_profile
 from services.stager.fold.rules import Rules
 from services.stager.store import Claim, DueRow, Kept, PartitionBatch, Position, ProfileRow
-from services.stager.stretch import Decoded
+from services.stager.worker.cache import ProfileCache, Stored
+from services.stager.worker.draft import Draft, profile_row
+from services.stager.worker.stretch import Decoded
 from shared.errors import Malformed
 from shared.event import Event
 from shared.log import Record

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
-from services.stager.api_customers import CustomerRoutes
 from services.stager.fold.rules import Rules
+from services.stager.http.customers import CustomerRoutes
 from services.stager.settings import StagerSettings
 from services.stager.store import Store
-from services.stager.worker import Worker
+from services.stager.worker.worker import Worker
 from shared.clock import Clock, rfc3339
 from shared.http import add_operator_routes, answer_unavailable, require_admin
 from shared.log import Log
