@@ -19,7 +19,7 @@ from services.stager.language.definition import Kind, MetricValue
 from shared.clock import rfc3339
 
 
-def portrait(rules: Rules, profile: Profile, at_ms: int) -> dict[str, Any]:
+def customer_view(rules: Rules, profile: Profile, at_ms: int) -> dict[str, Any]:
     """`customer`, `at`, `traits`, and for each lifecycle and segment its stage, visit, metrics and next change.
 
     Errors: Refused for an instant that the profile has already left behind.

@@ -18,7 +18,7 @@ from services.stager.explain.explainer import explain
 from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import Profile, decode_profile
 from services.stager.fold.rules import Rules
-from services.stager.http.customer_view import portrait
+from services.stager.http.customer_view import customer_view
 from services.stager.store import Store
 from shared.clock import Clock
 from shared.errors import Refused, Unavailable
@@ -51,7 +51,7 @@ class CustomerRoutes:
         """Stages, metrics and traits of a customer now, and what comes next if nothing happens."""
         profile = await self._load(customer)
         at_ms = max(self._clock.now_ms(), profile.clock_ms)
-        return _json(await _computed(portrait, self._rules, profile, at_ms))
+        return _json(await _computed(customer_view, self._rules, profile, at_ms))
 
     async def explain(
         self,
