@@ -107,6 +107,6 @@ def _retry_after_ms(text: str | None, *, now_ms: int) -> int:
         return int(text[:9]) * SECOND_MS
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: a year or an offset beyond every calendar
         return 0
     return max(0, to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now_ms)

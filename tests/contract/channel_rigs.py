@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from services.notifier.channel import Channel
 from services.notifier.channel_console import ConsoleChannel
@@ -24,12 +25,15 @@ from tests.smtp_sink import SmtpSink
 
 @dataclass
 class ChannelRig:
-    """`arrived` is what came through at the other end: the delivery ids, in order. `fail_once` breaks one attempt."""
+    """`arrived` is what came through at the other end: the delivery ids, in order. `fail_once` breaks one attempt, each
+    of `hostile` in a way that nobody who keeps to the rules would choose.
+    """
 
     channel: Channel
     message: Message
     arrived: Callable[[], list[str]]
     fail_once: Callable[[], object]
+    hostile: Sequence[Callable[[], object]] = ()
 
 
 @asynccontextmanager
@@ -50,6 +54,16 @@ async def console() -> AsyncIterator[ChannelRig]:
     )
 
 
+def hostile_answers(receiver: Receiver) -> list[Callable[[], object]]:
+    """Times that no calendar holds, and a text in no encoding."""
+    waits = (
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2027 00:00:00 +9999999999999999", "9" * 5_000,
+        "Mon, 01 Jan 2027 00:00:00 +9999", "-1", "soon", "",
+    )  # fmt: skip
+    receiver.body = b"\xff\x00\xe4" * 5_000
+    return [partial(receiver.answers.append, (503, {"Retry-After": wait})) for wait in waits]
+
+
 @asynccontextmanager
 async def webhook() -> AsyncIterator[ChannelRig]:
     async with Receiver() as receiver:
@@ -58,6 +72,7 @@ async def webhook() -> AsyncIterator[ChannelRig]:
             a_message("webhook", target=receiver.url),
             lambda: [post.id for post in receiver.posts if post.status < 300],
             lambda: receiver.answers.append((500, {})),
+            hostile_answers(receiver),
         )
 
 
@@ -69,6 +84,7 @@ async def slack() -> AsyncIterator[ChannelRig]:
             a_message("slack", parts={"text": "Ann is at risk"}),
             lambda: [post.id for post in receiver.posts if post.status < 300],
             lambda: receiver.answers.append((500, {})),
+            hostile_answers(receiver),
         )
 
 

@@ -90,6 +90,8 @@ async def test_gone_is_final(channel: WebhookChannel, receiver: Receiver):
         ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
         ("soon", 0),
         ("-5", 0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 0),
+        ("Mon, 01 Jan 2027 00:00:00 +9999999999999999", 0),
     ],
 )
 async def test_retry_after_is_passed_on(channel: WebhookChannel, receiver: Receiver, header: str, wait_ms: int):
