@@ -125,6 +125,11 @@ async def translated() -> AsyncGenerator[None, None]:
         raise Unavailable(f"the database does not answer: {str(error) or type(error).__name__}") from error
 
 
+def storable(text: str) -> str:
+    """A text with everything escaped that a database may refuse: a reason can quote the very worst input."""
+    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
+
+
 def _judged(error: DBAPIError) -> Exception:
     """What SQLAlchemy has wrapped, by what the driver said."""
     cause = error.orig.__cause__ if error.orig is not None else None

@@ -26,8 +26,8 @@ class SmtpSink:
     """
 
     def __init__(self, *, certificate: Path | None = None) -> None:
-        self.answers: deque[str] = deque()
-        self.recipients: deque[str] = deque()
+        self.answers: deque[str | bytes] = deque()
+        self.recipients: deque[str | bytes] = deque()
         self.mails: list[EmailMessage] = []
         self.envelopes: list[tuple[str, str]] = []
         self.sessions = 0
@@ -69,13 +69,13 @@ class SmtpSink:
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
+    ) -> str | bytes:
         if self.recipients:
             return self.recipients.popleft()
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str | bytes:  # noqa: N802
         if self.answers:
             return self.answers.popleft()
         assert isinstance(envelope.content, bytes)

@@ -25,6 +25,7 @@ from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
 from services.notifier.shares import share_out
 from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.clock import SECOND_MS, Clock
+from shared.database import storable
 from shared.errors import Unavailable
 from shared.waiting import wait_for
 
@@ -211,7 +212,7 @@ def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float,
         id=delivery.id,
         take=delivery.take,
         outcome=outcome,
-        reason=(answer.reason + note).replace("\0", "")[:REASON_LENGTH_MAX],
+        reason=storable(answer.reason + note)[:REASON_LENGTH_MAX],
         finished_ms=now_ms,
         due_ms=due_ms,
         is_attempt=True,

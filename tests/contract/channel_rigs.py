@@ -97,6 +97,11 @@ async def email() -> AsyncIterator[ChannelRig]:
             a_message("email", target="ann@example.com", parts={"subject": "Hello", "text": "Hello, Ann"}),
             lambda: [mail["Message-ID"].removeprefix("<").partition("@")[0] for mail in sink.mails],
             lambda: sink.answers.append("451 come back later"),
+            [
+                lambda: sink.recipients.append("550 Empfänger unbekannt".encode("latin-1")),
+                lambda: sink.recipients.append(b"450 \x00\xff"),
+                lambda: sink.answers.append("554 Schädling".encode("latin-1")),
+            ],
         )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
+from services.notifier.channel import Rejected
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName, Outcome
+from services.notifier.sender import result_of
 from shared.clock import DAY_MS
 from tests.builders_notifier import NOW_MS, a_campaign, a_decision
 from tests.contract.delivering import LEASE_MS, keep, result, take
@@ -70,3 +72,13 @@ async def test_each_lane_gives_no_more_than_its_share(kept: SqlDeliveries) -> No
     await keep(kept, *(a_decision(a_campaign(name), seq=seq) for name in "ab" for seq in range(1, 6)))
     taken = await take(kept, limit=2)
     assert sorted(one.campaign for one in taken) == ["a", "a", "b", "b"]
+
+
+async def test_a_reason_in_no_encoding_is_kept_with_its_bytes_escaped(kept: SqlDeliveries) -> None:
+    await keep(kept, a_decision())
+    (delivery,) = await take(kept)
+    answer = Rejected("refused: 550 Empf\udce4nger\0")  # a mail server's Latin-1, as its client reads it
+    await kept.record([result_of(delivery, answer, now_ms=NOW_MS, chance=0)])
+    found = await kept.find(delivery.id)
+    assert found is not None
+    assert found.reason == "refused: 550 Empf\\udce4nger\\x00"
