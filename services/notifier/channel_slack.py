@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from pydantic import AfterValidator, Field
 
-from services.notifier.campaign_fields import read_url
+from services.notifier.campaign_fields import read_url, url_complaint
 from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected, Sent
 from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
@@ -29,7 +29,7 @@ _HOPELESS = frozenset({"invalid_payload", "no_text", "too_many_attachments", "us
 
 
 def _https(text: str) -> str:
-    if text and not text.startswith(("https://", "http://")):
+    if text and url_complaint(text):
         raise Refused(f"{PREFIX}SLACK_URL: expected an https address")  # no ValueError: it would show the secret
     return text
 

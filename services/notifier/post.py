@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CONNECTIONS_MAX = 500  # over all receivers: as many as the sender runs attempts at once
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
 
+_NO_URL = Rejected("not a URL")
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -68,7 +70,10 @@ class Poster:
         import aiohttp
 
         assert self._session is not None, "open the channel first"
-        scheme = urlsplit(url).scheme
+        try:
+            scheme = urlsplit(url).scheme
+        except ValueError:
+            return _NO_URL
         if scheme != "https" and not self._allow_private:
             return Rejected(f"{scheme} is not allowed: the target must be https")
         try:
@@ -87,7 +92,7 @@ class Poster:
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
             return Rejected(str(error.os_error))
         if isinstance(error, aiohttp.InvalidURL):
-            return Rejected("not a URL")
+            return _NO_URL
         if isinstance(error, TimeoutError):
             return Failed(f"no answer within {self._timeout_s} s", may_have_arrived=True)
         never_connected = isinstance(error, aiohttp.ClientConnectorError)

@@ -15,7 +15,7 @@ from services.notifier.channel_kafka import KafkaChannel
 from services.notifier.channel_slack import SlackChannel
 from services.notifier.channel_webhook import WebhookChannel
 from services.notifier.message import Message
-from shared.errors import Unavailable
+from shared.errors import Malformed, Refused, Unavailable
 from shared.log import Entry
 from tests.builders_notifier import a_message
 from tests.fakes.log_memory import MemoryLog
@@ -119,14 +119,18 @@ class FlakyLog(MemoryLog):
 async def kafka() -> AsyncIterator[ChannelRig]:
     log = FlakyLog()
 
-    def fail_once() -> None:
-        log.failure = Unavailable("the log does not answer")
+    def fail_once(failure: Exception) -> None:
+        log.failure = failure
 
     yield ChannelRig(
         KafkaChannel(log, "test.messages"),
         a_message("kafka"),
         lambda: [dict(entry.headers)["ce_id"].decode() for entry in log.entries],
-        fail_once,
+        lambda: fail_once(Unavailable("the log does not answer")),
+        [
+            lambda: fail_once(Refused("append to messages: TopicAuthorizationFailedError")),
+            lambda: fail_once(Malformed("the log takes no record that large")),
+        ],
     )
 
 

@@ -116,6 +116,12 @@ async def test_a_receiver_that_is_not_there_is_a_failure(channel: WebhookChannel
     assert isinstance(await channel.send(to(f"http://127.0.0.1:{port}/"), now_ms=NOW_MS), Failed)
 
 
+@pytest.mark.parametrize("url", ["https://[oops", "https://", "https://[::1", "no address", ""])
+async def test_what_is_no_address_is_final(channel: WebhookChannel, guarded: WebhookChannel, url: str):
+    for one in (channel, guarded):
+        assert isinstance(await one.send(to(url), now_ms=NOW_MS), Rejected)
+
+
 async def test_an_endless_answer_is_not_read(channel: WebhookChannel):
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
