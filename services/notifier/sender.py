@@ -145,6 +145,15 @@ class Sender:
         await self._results.put(result)
 
     async def _send(self, cleared: Cleared) -> Answer:
+        try:
+            return await self._ask(cleared)
+        except Exception:
+            # Not only in the outermost loop: from there it would end the attempts beside this one, which have perhaps
+            # arrived and would be sent again, and the next process would meet the same message.
+            _log.exception("an attempt met a fault of ours", channel=self._name, delivery=str(cleared.delivery.id))
+            return Failed("a fault of ours: the notifier's log says which", may_have_arrived=True)
+
+    async def _ask(self, cleared: Cleared) -> Answer:
         delivery = cleared.delivery
         if delivery.attempt > ATTEMPTS_MAX:
             return Rejected(f"given up: the last of {ATTEMPTS_MAX} attempts left no result")

@@ -139,3 +139,34 @@ async def test_what_is_under_way_when_stopping_is_finished_and_recorded(rig: Rig
     await sender.run(stop)
     await deliveries.close()
     assert [row.outcome for row in await rig.rows()] == ["sent"]
+
+
+class StumblesOver(ConsoleChannel):
+    """Has a fault that one customer's messages meet, while those of the others are on their way."""
+
+    def __init__(self, customer: str, lines: list[str]) -> None:
+        super().__init__(lines.append)
+        self._customer = customer
+
+    async def send(self, message: Message, *, now_ms: int) -> Answer:
+        if message.transition.customer == self._customer:
+            raise KeyError("an adapter's mistake")
+        await asyncio.sleep(0.1)
+        return await super().send(message, now_ms=now_ms)
+
+
+async def test_a_fault_of_ours_costs_the_message_that_meets_it_an_attempt_and_its_neighbours_nothing(rig: Rig) -> None:
+    deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
+    moves = [a_transition(id=name, customer=name) for name in ("ann", "bob", "cid")]
+    await rig.customers.move(*moves)
+    await deliveries.add(
+        [a_decision(id=name, customer=name, seq=seq) for seq, name in enumerate(("ann", "bob", "cid"))]
+    )
+    sender = a_sender(rig, deliveries, StumblesOver("bob", rig.lines))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sender.run(stop))
+        rows = await rig.until(lambda rows: all(row.finished_ms for row in rows), "an attempt at each")
+        stop.set()
+    await deliveries.close()
+    assert {row.customer: row.outcome for row in rows} == {"ann": "sent", "bob": "failed", "cid": "sent"}
+    assert len(rig.lines) == 2
