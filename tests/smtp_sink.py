@@ -20,7 +20,7 @@ USER, PASSWORD = "shop", "a secret"
 
 
 class SmtpSink:
-    """Answers DATA with `answers` in order, then 250 for ever; keeps every mail in `mails`.
+    """Answers DATA with `answers` in order, then 250 for ever, each after `thinks_s`; keeps every mail in `mails`.
 
     With a `certificate` it offers STARTTLS and wants a login before a mail.
     """
@@ -31,6 +31,7 @@ class SmtpSink:
         self.mails: list[EmailMessage] = []
         self.envelopes: list[tuple[str, str]] = []
         self.sessions = 0
+        self.thinks_s = 0.0
         self.port = 0
         self._certificate = certificate
         self._open: list[SMTP] = []
@@ -76,6 +77,7 @@ class SmtpSink:
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str | bytes:  # noqa: N802
+        await asyncio.sleep(self.thinks_s)
         if self.answers:
             return self.answers.popleft()
         assert isinstance(envelope.content, bytes)

@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 
 from services.notifier.message import Message
 
+AT_ONCE_MAX = 500  # attempts by one channel: enough to hide slow receivers, few enough for one process's sockets
 SEND_TIMEOUT_S = 15  # Standard Webhooks; whoever needs longer should answer first and work afterwards
 
 

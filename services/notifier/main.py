@@ -16,7 +16,7 @@ from services.notifier.campaign import Campaign
 from services.notifier.campaign_file import Rules, load_paths
 from services.notifier.channel import Channel
 from services.notifier.channel_kind import Means
-from services.notifier.channels import make_channels, missing_settings
+from services.notifier.channels import at_once_max, make_channels, missing_settings
 from services.notifier.customers import Customers
 from services.notifier.customers_sql import SqlCustomers
 from services.notifier.deliveries import Deliveries
@@ -150,7 +150,8 @@ class _Service:
         self.gate = Gate(deliveries, customers, {one.name: one for one in known}, clock=clock)
         links = settings.unsubscribe_links
         self._senders = [
-            Sender(deliveries, self.gate, name, channel, links=links, clock=clock) for name, channel in channels.items()
+            Sender(deliveries, self.gate, name, channel, links=links, clock=clock, at_once_max=at_once_max(name))
+            for name, channel in channels.items()
         ]
         self._is_open = False
 

@@ -14,14 +14,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from services.notifier.channel import SEND_TIMEOUT_S, Failed, Gone, Rejected
+from services.notifier.channel import AT_ONCE_MAX, SEND_TIMEOUT_S, Failed, Gone, Rejected
 from services.notifier.public_address import AddressRefused, public_socket
 from shared.clock import SECOND_MS, to_ms
 
 if TYPE_CHECKING:
     import aiohttp  # a quarter of a second: methods import it, so that the commands which send nothing need not wait
 
-CONNECTIONS_MAX = 500  # over all receivers: as many as the sender runs attempts at once
+CONNECTIONS_MAX = AT_ONCE_MAX  # over all receivers: an attempt must not wait for the end of another
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
 
 _NO_URL = Rejected("not a URL")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from services.notifier import metrics
-from services.notifier.channel import Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
+from services.notifier.channel import AT_ONCE_MAX, Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
 from services.notifier.compose import compose
 from services.notifier.deliveries import Deliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome, Result, followers_of
@@ -29,7 +29,6 @@ from shared.database import storable
 from shared.errors import Unavailable
 from shared.waiting import wait_for
 
-RUNNING_MAX = 500  # attempts at once: enough to hide slow receivers, few enough for one process's sockets
 # Longer than one attempt and the recording of it, a pause of the process included: a delivery must not be taken by a
 # second sender while the first is still at it.
 LEASE_MS = 60 * SECOND_MS
@@ -42,7 +41,7 @@ _log = structlog.get_logger()
 
 
 class Sender:
-    """Sends the deliveries of one channel, so that a slow one costs the others nothing."""
+    """Sends the deliveries of one channel, up to `at_once_max` at once, so that a slow one costs the others nothing."""
 
     def __init__(
         self,
@@ -53,7 +52,9 @@ class Sender:
         *,
         links: UnsubscribeLinks,
         clock: Clock,
+        at_once_max: int = AT_ONCE_MAX,
     ) -> None:
+        self._at_once_max = at_once_max
         self._links = links
         self._deliveries = deliveries
         self._gate = gate
@@ -64,7 +65,7 @@ class Sender:
         self._turn = 0
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
-        self._results: asyncio.Queue[Result | None] = asyncio.Queue(maxsize=RUNNING_MAX)
+        self._results: asyncio.Queue[Result | None] = asyncio.Queue(maxsize=AT_ONCE_MAX)
 
     def wake(self) -> None:
         """There is something new to send, or `stop` is set: do not wait for the next poll."""
@@ -88,7 +89,7 @@ class Sender:
 
     async def _send_due(self, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> int:
         """Begin to send what is due and may go out; how many were taken."""
-        if len(self._running) >= RUNNING_MAX:
+        if len(self._running) >= self._at_once_max:
             return 0
         try:
             taken = await self._deliveries.take(self._name, self._share, now_ms=self._clock.now_ms(), lease_ms=LEASE_MS)
@@ -112,7 +113,7 @@ class Sender:
         metrics.CIRCUITS_OPEN.labels(self._name).set(self._endpoints.open_count(now_ms=now_ms))
         return share_out(
             lanes,
-            free=RUNNING_MAX - len(self._running),
+            free=self._at_once_max - len(self._running),
             turn=self._turn,
             room=lambda endpoint: self._endpoints.room(endpoint, now_ms=now_ms),
             priority=self._gate.priority,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,9 +97,10 @@ class CannotRecordAtOnce(SqlDeliveries):
         await super().record(results)
 
 
-def a_sender(rig: Rig, deliveries: SqlDeliveries, channel: ConsoleChannel) -> Sender:
+def a_sender(rig: Rig, deliveries: SqlDeliveries, channel: ConsoleChannel, **given: Any) -> Sender:
     gate = Gate(deliveries, rig.seen, {"win-back": a_campaign()}, clock=rig.clock)
-    return Sender(deliveries, gate, ChannelName("console"), channel, links=UnsubscribeLinks(), clock=rig.clock)
+    name, links = ChannelName("console"), UnsubscribeLinks()
+    return Sender(deliveries, gate, name, channel, links=links, clock=rig.clock, **given)
 
 
 async def decide_one(rig: Rig, deliveries: SqlDeliveries) -> None:
@@ -170,3 +172,30 @@ async def test_a_fault_of_ours_costs_the_message_that_meets_it_an_attempt_and_it
     await deliveries.close()
     assert {row.customer: row.outcome for row in rows} == {"ann": "sent", "bob": "failed", "cid": "sent"}
     assert len(rig.lines) == 2
+
+
+class CountsWhatIsUnderWay(ConsoleChannel):
+    """Notes how many messages it had at once."""
+
+    running = most = 0
+
+    async def send(self, message: Message, *, now_ms: int) -> Answer:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.02)
+        self.running -= 1
+        return await super().send(message, now_ms=now_ms)
+
+
+async def test_a_channel_is_given_no_more_at_once_than_it_can_do(rig: Rig) -> None:
+    deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
+    await rig.customers.move(a_transition())
+    await deliveries.add([a_decision(seq=seq) for seq in range(1, 9)])
+    channel = CountsWhatIsUnderWay(rig.lines.append)
+    sender = a_sender(rig, deliveries, channel, at_once_max=2)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sender.run(stop))
+        await rig.settled(*["sent"] * 8)
+        stop.set()
+    await deliveries.close()
+    assert channel.most == 2
