@@ -16,10 +16,11 @@ import structlog
 from services.notifier import metrics
 from services.notifier.channel import AT_ONCE_MAX, Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
 from services.notifier.compose import compose
+from services.notifier.contract import Hold
 from services.notifier.deliveries import Deliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome, Result, followers_of
 from services.notifier.endpoints import Endpoints
-from services.notifier.gate import Cleared, Gate
+from services.notifier.gate import Cleared, Gate, withheld
 from services.notifier.message import Message
 from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
 from services.notifier.shares import share_out
@@ -33,6 +34,7 @@ from shared.waiting import wait_for
 # second sender while the first is still at it.
 LEASE_MS = 60 * SECOND_MS
 POLL_S = 1.0  # retries, leases and circuits that have ended are noticed within this
+UNJUDGED_MS = 10 * SECOND_MS  # what could not be judged is taken again after this: others have their turn first
 RECORD_TRIES_MAX = 5  # 1 + 2 + 4 + 8 s: then the lease is nearly over, and the delivery will come back by itself
 DRAIN_S = 10.0  # what is under way gets this long when stopping; Kubernetes kills after 30
 REASON_LENGTH_MAX = 500  # a receiver's words are kept for people, not for ever
@@ -91,12 +93,14 @@ class Sender:
         """Begin to send what is due and may go out; how many were taken."""
         if len(self._running) >= self._at_once_max:
             return 0
+        taken: Sequence[Delivery] = ()
         try:
             taken = await self._deliveries.take(self._name, self._share, now_ms=self._clock.now_ms(), lease_ms=LEASE_MS)
             passage = await self._gate.admit(taken) if taken else None
         except Unavailable as error:
             metrics.OUTAGES.labels("taking").inc()
             _log.warning("cannot take deliveries now", channel=self._name, reason=str(error), retry_s=POLL_S)
+            await self._give_back(taken)
             await wait_for(stop, timeout_s=POLL_S)
             return 0
         if passage is None:
@@ -106,6 +110,13 @@ class Sender:
         for result in passage.results:
             await self._results.put(result)
         return len(taken)
+
+    async def _give_back(self, taken: Sequence[Delivery]) -> None:
+        """What could not be judged was no attempt: an outage of the tables must not use them up."""
+        now_ms = self._clock.now_ms()
+        hold = Hold(now_ms + UNJUDGED_MS, "not judged yet: a table that is needed does not answer")
+        for delivery in taken:
+            await self._results.put(withheld(delivery, hold, now_ms=now_ms))
 
     def _share(self, lanes: Sequence[str]) -> Mapping[str, int]:
         self._turn += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,20 @@ import pytest
 
 from services.notifier.channel import Answer
 from services.notifier.channel_console import ConsoleChannel
+from services.notifier.customers import CustomerNow, Whose
+from services.notifier.customers_sql import SqlCustomers
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName, Result
 from services.notifier.gate import Gate
 from services.notifier.message import Message
-from services.notifier.sender import Sender
+from services.notifier.retry import ATTEMPTS_MAX
+from services.notifier.sender import UNJUDGED_MS, Sender
 from services.notifier.unsubscribe import UnsubscribeLinks
 from services.notifier.worker import Worker
 from shared.database import make_engine
 from shared.errors import Unavailable
-from tests.builders_notifier import a_campaign, a_decision, a_transition
+from tests.builders_notifier import NOW_MS, a_campaign, a_decision, a_transition
 from tests.integration.notifier_rig import TOPICS, Rig, rig_of
 
 
@@ -199,3 +202,44 @@ async def test_a_channel_is_given_no_more_at_once_than_it_can_do(rig: Rig) -> No
         stop.set()
     await deliveries.close()
     assert channel.most == 2
+
+
+class AwayCustomers(SqlCustomers):
+    """The stager's tables do not answer for a while."""
+
+    is_away = True
+
+    async def look(self, wanted: Collection[Whose]) -> dict[Whose, CustomerNow]:
+        if self.is_away:
+            raise Unavailable("away")
+        return await super().look(wanted)
+
+
+async def test_an_outage_of_the_stagers_tables_costs_a_delivery_no_attempt(rig: Rig) -> None:
+    deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
+    await decide_one(rig, deliveries)
+    rig.seen = customers = AwayCustomers(make_engine(rig.address))
+    sender = a_sender(rig, deliveries, ConsoleChannel(rig.lines.append))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sender.run(stop))
+        (held,) = await rig.settled("held")
+        customers.is_away = False
+        rig.clock.advance(UNJUDGED_MS)
+        (sent,) = await rig.settled("sent")
+        stop.set()
+    await deliveries.close()
+    assert (held.attempts, sent.attempts) == (0, 1)
+
+
+async def test_a_message_whose_attempts_leave_no_result_is_given_up_in_the_end(rig: Rig) -> None:
+    deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
+    await decide_one(rig, deliveries)
+    for _ in range(ATTEMPTS_MAX):  # each time the process dies at it
+        await deliveries.take(ChannelName("console"), lambda lanes: dict.fromkeys(lanes, 1), now_ms=NOW_MS, lease_ms=0)
+    sender = a_sender(rig, deliveries, ConsoleChannel(rig.lines.append))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sender.run(stop))
+        await rig.settled("dead")
+        stop.set()
+    await deliveries.close()
+    assert rig.lines == []
