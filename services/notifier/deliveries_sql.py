@@ -138,9 +138,10 @@ class SqlDeliveries:
         async with writing(self._engine) as connection:
             return await recording.redrive(connection, ids, now_ms=now_ms)
 
-    async def dead_of(self, campaign: str, *, limit: int) -> list[UUID]:
-        """The oldest dead letters of a campaign."""
-        statement = select(deliveries.c.id).where(_narrowed({"campaign": campaign, "outcome": Outcome.DEAD}))
+    async def dead_of(self, campaign: str, *, before_ms: int, limit: int) -> list[UUID]:
+        """The oldest dead letters of a campaign, of those that were given up before this instant."""
+        is_dead = _narrowed({"campaign": campaign, "outcome": Outcome.DEAD})
+        statement = select(deliveries.c.id).where(is_dead, deliveries.c.finished_ms < before_ms)
         rows = await self._read(statement.order_by(deliveries.c.decided_ms, deliveries.c.seq).limit(limit))
         return [row.id for row in rows]
 

@@ -18,7 +18,8 @@ async def test_a_dead_letter_is_sent_again_with_all_its_attempts(kept: SqlDelive
     await keep(kept, a_decision())
     (taken,) = await take(kept)
     await kept.record([result(taken, Outcome.DEAD)])
-    assert await kept.dead_of("win-back", limit=10) == [taken.id]
+    assert await kept.dead_of("win-back", before_ms=NOW_MS + 1, limit=10) == [taken.id]
+    assert await kept.dead_of("win-back", before_ms=NOW_MS, limit=10) == []
     assert await kept.redrive([taken.id, uuid4()], now_ms=NOW_MS + DAY_MS) == 1
     (again,) = await take(kept, now_ms=NOW_MS + DAY_MS)
     assert (again.id, again.attempt, again.fresh_ms) == (taken.id, 1, NOW_MS + DAY_MS)
