@@ -87,10 +87,11 @@ class SqlDeliveries:
         """Keep decisions made outside a partition's reading; how many were not there before."""
         if not decisions:
             return 0
-        statement = self._insert(deliveries).values([recording.row_of(decision) for decision in decisions])
+        statement = self._insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
+        rows = [recording.row_of(decision) for decision in decisions]
         async with writing(self._engine) as connection:
-            added = await connection.execute(statement.on_conflict_do_nothing().returning(deliveries.c.id))
-            return len(added.all())
+            # Rows beside the statement, not in it: then no statement gets more arguments than the database takes.
+            return len((await connection.execute(statement, rows)).all())
 
     async def take(self, channel: ChannelName, share: Share, *, now_ms: int, lease_ms: int) -> list[Delivery]:
         """Due deliveries of a channel, of each lane as many as `share` says, longest due first, leased."""

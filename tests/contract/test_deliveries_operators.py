@@ -8,9 +8,13 @@ from uuid import uuid4
 from services.notifier.channel import Rejected
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName, Outcome
+from services.notifier.replay import ROWS_MAX
 from services.notifier.sender import result_of
+from services.notifier.step import Step
+from services.notifier.subscription import Subscription, plan_subscriptions
+from services.notifier.subscription_file import STEPS_MAX
 from shared.clock import DAY_MS
-from tests.builders_notifier import NOW_MS, a_campaign, a_decision
+from tests.builders_notifier import NOW_MS, a_campaign, a_decision, a_transition
 from tests.contract.delivering import LEASE_MS, keep, result, take
 
 
@@ -83,3 +87,13 @@ async def test_a_reason_in_no_encoding_is_kept_with_its_bytes_escaped(kept: SqlD
     found = await kept.find(delivery.id)
     assert found is not None
     assert found.reason == "refused: 550 Empf\\udce4nger\\x00"
+
+
+async def test_as_many_are_added_at_once_as_a_replay_makes_of_one_page(kept: SqlDeliveries) -> None:
+    steps = (Step(ChannelName("console")),) * STEPS_MAX
+    crm = Subscription("crm", steps)
+    moves = [a_transition(id=f"move-{seq}", seq=seq) for seq in range(1, ROWS_MAX + 1)]
+    made = [one for move in moves for one in plan_subscriptions([crm], move, partition=0, now_ms=NOW_MS)]
+    assert await kept.add(made) == len(made) == STEPS_MAX * ROWS_MAX
+    assert await kept.add(made) == 0
+    assert await kept.redrive([one.id for one in made], now_ms=NOW_MS) == 0
