@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -32,7 +33,7 @@ from shared.clock import Clock, SystemClock
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable
 from shared.http import bind, serve_http
-from shared.log import Log
+from shared.log import Log, first_kept
 from shared.topics import Topics
 from shared.waiting import until_available, wait_for
 
@@ -144,8 +145,9 @@ class _Service:
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
         self._worker = Worker(
-            self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders
-        )
+            self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders,
+            first_kept=partial(first_kept, log, self._topics.transitions),
+        )  # fmt: skip
         known = [*campaigns, *(one.as_campaign() for one in subscriptions)]
         self.gate = Gate(deliveries, customers, {one.name: one for one in known}, clock=clock)
         links = settings.unsubscribe_links

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from services.notifier.unsubscribe import UnsubscribeLinks
 from services.notifier.worker import Worker
 from shared.database import make_engine
 from shared.errors import Unavailable
+from shared.log import Topic, first_kept
 from tests.builders_notifier import NOW_MS, a_campaign, a_decision, a_transition
 from tests.integration.notifier_rig import TOPICS, Rig, rig_of
 
@@ -39,7 +41,10 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 async def reading(rig: Rig, deliveries: SqlDeliveries) -> AsyncIterator[Worker]:
     """A worker that reads until the block ends."""
     reader, stop = rig.log.reader(TOPICS.transitions, group="stageline-notifier"), asyncio.Event()
-    worker = Worker(reader, deliveries, [a_campaign()], clock=rig.clock, on_news=stop.is_set, reclaim_s=0.05)
+    worker = Worker(
+        reader, deliveries, [a_campaign()], clock=rig.clock, on_news=stop.is_set, reclaim_s=0.05,
+        first_kept=partial(first_kept, rig.log, TOPICS.transitions),
+    )  # fmt: skip
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run(stop))
         yield worker
@@ -86,6 +91,27 @@ async def test_what_the_database_did_not_take_is_read_again_and_decided(rig: Rig
         await rig.publish(a_transition(id="1", seq=1), a_transition(id="2", seq=2), partition=1)
         await rig.settled("pending", "pending")
         assert worker.positions()[1] == 2
+
+
+async def test_a_new_notifier_begins_with_the_first_transition_that_is_kept(rig: Rig) -> None:
+    await rig.log.ensure([Topic(TOPICS.transitions, TOPICS.partitions, retention_ms=1_000)])
+    await rig.publish(a_transition(id="1", seq=1), a_transition(id="2", seq=2), partition=1)
+    rig.clock.advance(10_000)
+    await rig.publish(a_transition(id="3", seq=3), partition=1)
+    async with reading(rig, SqlDeliveries(make_engine(rig.address))):
+        (row,) = await rig.settled("pending")
+    assert row.transition == "3"
+
+
+async def test_a_beginning_that_the_database_did_not_take_is_looked_for_again(rig: Rig) -> None:
+    await rig.log.ensure([Topic(TOPICS.transitions, TOPICS.partitions, retention_ms=1_000)])
+    await rig.publish(a_transition(id="1", seq=1), partition=1)
+    rig.clock.advance(10_000)
+    await rig.publish(a_transition(id="2", seq=2), partition=1)
+    deliveries = Away(make_engine(rig.address))
+    async with reading(rig, deliveries):
+        await rig.settled("pending")
+    assert deliveries.attempts == 3  # the beginning, the beginning again, the transition
 
 
 class CannotRecordAtOnce(SqlDeliveries):
