@@ -114,7 +114,8 @@ async def translated() -> AsyncGenerator[None, None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError, *_PASSING) as error:
-        if isinstance(error, ValueError):  # asyncpg's word for an argument of the wrong type
+        # asyncpg's word for an argument of the wrong type, and SQLite's for a statement that cannot be meant.
+        if isinstance(error, ValueError) or _sqlite_code(error) == sqlite3.SQLITE_ERROR:
             raise
         raise Unavailable(f"the database does not answer: {error}") from error
     except _TURNED_AWAY as error:
@@ -128,6 +129,12 @@ async def translated() -> AsyncGenerator[None, None]:
 def storable(text: str) -> str:
     """A text with everything escaped that a database may refuse: a reason can quote the very worst input."""
     return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def _sqlite_code(error: BaseException) -> int | None:
+    """SQLite's primary result code (the low byte), None when the failure is not SQLite's."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _judged(error: DBAPIError) -> Exception:

@@ -27,6 +27,7 @@ RETRY_AFTER_S = "5"  # seconds, as the header wants it: a failover takes about t
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 # A page of the open web can make a browser on this machine ask us under a name of its own choosing (DNS rebinding).
 _LOCAL_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 DRAIN_TIMEOUT_S = 10  # requests under way get this long; Kubernetes kills after 30
 LAST_WORD_TIMEOUT_S = 1.0
 
@@ -77,8 +78,7 @@ def require_admin(token: str) -> Callable[[Request], None]:
 
     def check(request: Request) -> None:
         if not token:
-            client = request.client.host if request.client else ""
-            if client not in _LOOPBACK or (request.url.hostname or "") not in _LOCAL_NAMES:
+            if not _is_local(request):
                 raise HTTPException(403, "set STAGELINE_ADMIN_TOKEN to ask from another machine")
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -86,6 +86,13 @@ def require_admin(token: str) -> Callable[[Request], None]:
             raise HTTPException(401, "a valid admin token is needed", headers={"WWW-Authenticate": "Bearer"})
 
     return check
+
+
+def _is_local(request: Request) -> bool:
+    """Whether somebody on this machine calls for themselves, as far as can be seen: a proxy here calls for others."""
+    client = request.client.host if request.client else ""
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    return client in _LOOPBACK and (request.url.hostname or "") in _LOCAL_NAMES and not is_forwarded
 
 
 def answer_unavailable(app: FastAPI) -> None:
@@ -154,6 +161,7 @@ async def serve_http(app: FastAPI, listener: socket.socket, stop: asyncio.Event,
     config = uvicorn.Config(
         _Answered(app), log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp, ws="none",
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S, server_header=False,
+        proxy_headers=False,  # who calls is who holds the connection: a header can say anything
     )  # fmt: skip
     server = _Server(config)
 

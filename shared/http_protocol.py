@@ -1,9 +1,10 @@
-"""HTTP/1.1 with bounds that uvicorn's protocol lacks: a request's head in time and size, what comes besides bodies, and
-how many requests one connection may queue.
+"""HTTP/1.1 with limits that uvicorn's protocol lacks: on the time and size of a request's head, on the bytes outside
+bodies, and on the requests that one connection may queue.
 
 A caller beyond a bound is told so, unless an earlier request of the connection still waits for its answer, and the
-connection ends. An `Upgrade` is not taken up (RFC 9110 7.8), and trailers are dropped (RFC 9110 6.5.1): they could
-name another sender than the head did. Source: RFC 9110 15.5.9 (408) and RFC 6585 5 (431).
+connection ends. An `Upgrade` is not taken up (RFC 9110 7.8), a CONNECT is refused, and trailers are dropped (RFC 9110
+6.5.1): they could name another sender than the head did. Source: RFC 9110 15.5.9 (408), 15.6.2 (501) and RFC 6585 5
+(431).
 """
 
 from __future__ import annotations
@@ -22,14 +23,19 @@ LINGER_S = 1.0  # what is still on its way is dropped so long, for the caller to
 QUEUED_MAX = 100  # pipelined requests that wait for earlier ones, 2 KB each; load generators queue 16, SDKs none
 
 _BAD = whole_answer(HTTPStatus.BAD_REQUEST, "this is not HTTP/1.1")
+_NO_TUNNEL = whole_answer(HTTPStatus.NOT_IMPLEMENTED, "CONNECT is for proxies")
 _TOO_LARGE = whole_answer(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the request has more than {HEAD_BYTES_MAX} bytes besides its body"
 )
 _TOO_SLOW = whole_answer(HTTPStatus.REQUEST_TIMEOUT, f"the head of the request took more than {HEAD_TIMEOUT_S:.0f} s")
 
 
-class _Beyond(Exception):
-    """A bound is passed: raised in a callback, it stops the parser before it goes on."""
+class _Ended(Exception):
+    """Nothing of this connection is read any more: raised in a callback, it stops the parser before it goes on."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -70,8 +76,8 @@ class BoundedHttp(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._parse_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            is_ours = isinstance(error.__context__, _Beyond)
-            self._end(_TOO_LARGE if is_ours else _BAD)
+            ended = error.__context__
+            self._end(ended.answer if isinstance(ended, _Ended) else _BAD)
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
         """Parse this head once more without its `Upgrade`, for which the parser has left the body aside."""
@@ -84,7 +90,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         if len(self.pipeline) >= QUEUED_MAX:
-            raise _Beyond
+            raise _Ended(_TOO_LARGE)
         super().on_message_begin()
         self._head_bytes = 0
         if self._deadline is None:
@@ -103,6 +109,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
+        if self.parser.get_method() == b"CONNECT":  # the parser would take all that follows for the tunnel's
+            raise _Ended(_NO_TUNNEL)
         if self._is_to_upgrade():
             return
         super().on_headers_complete()  # raises when the target is no address: then it is still a head
@@ -121,13 +129,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_in_head, self._bare_bytes = True, 0
 
     def _is_to_upgrade(self) -> bool:
-        """Whether the parser believes that another protocol follows (CONNECT, which is nothing for us, aside)."""
-        return self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+        """Whether the parser believes that another protocol follows."""
+        return self.parser.should_upgrade()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_BYTES_MAX:
-            raise _Beyond
+            raise _Ended(_TOO_LARGE)
 
     def _expect_head(self) -> None:
         self._is_in_head = True

@@ -1,6 +1,7 @@
 """Settings: `STAGELINE_` + name in the environment, each secret also as `.._FILE`.
 
-Every service's settings extend `Settings`; a wrong one is Refused with its name, what it was and what is right.
+Every service's settings extend `Settings`; a wrong one is Refused with its name, what it was and what is right. Fields
+with `repr=False` are secrets: what they were is never shown.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     )
     database: Annotated[str, AfterValidator(_database_address)] = Field(
         "sqlite+aiosqlite:///stageline.db",
+        repr=False,  # it may hold a password
         description="Where the tables are: `postgresql+asyncpg://..` or `sqlite+aiosqlite:///PATH`.",
     )
     topic_prefix: str = Field(
@@ -63,7 +65,7 @@ class Settings(BaseSettings):
     admin_token: str = Field(
         "",
         repr=False,
-        description="Bearer token that the query routes ask for; without one they answer this machine only.",
+        description="Bearer token that the query routes ask for; without one they answer this machine and no proxy.",
     )
     host: str = Field("127.0.0.1", description="Address that the HTTP ports listen on.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
@@ -95,9 +97,11 @@ def _from_file(name: str) -> str | None:
 
 def _complaint(kind: type[Settings], part: ErrorDetails) -> str:
     """One line: the setting, what is wrong with it, and what it is for."""
-    field = str(part["loc"][0])
-    name, about = PREFIX + field.upper(), kind.model_fields[field].description or ""
+    name = str(part["loc"][0])
+    setting, field = PREFIX + name.upper(), kind.model_fields[name]
+    about = field.description or ""
     if part["type"] == "missing":
-        return f"{name} is not set: {about}"
+        return f"{setting} is not set: {about}"
     said = part["msg"].removeprefix("Value error, ")
-    return f"{name}: {said}; got {part['input']!r} ({about.rstrip('.')})"
+    got = f"; got {part['input']!r}" if field.repr else ""
+    return f"{setting}: {said}{got} ({about.rstrip('.')})"

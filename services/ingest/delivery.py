@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Sequence
 from services.ingest.encode import entries, import_ends
 from services.ingest.limits import APPEND_GRACE_S
 from services.ingest.meters import append_seconds, event_count
-from shared.errors import Unavailable
+from shared.errors import StagelineError, Unavailable
 from shared.event import Event
 from shared.log import Entry, Log
 from shared.topics import Topics
@@ -25,7 +25,8 @@ class Delivery:
     def deliver(self, events: Sequence[Event], *, source: str, traceparent: str | None) -> Awaitable[None]:
         """One append for all of them, which are not held while it is awaited.
 
-        Errors: Unavailable; they may be in the log or not, and may be sent again.
+        Errors: Unavailable; they may be in the log or not, and may be sent again. Refused or Malformed when the log is
+        not set up to take them: for callers that is the same.
         """
         return self.deliver_entries(entries(events, source=source, traceparent=traceparent), source=source)
 
@@ -38,7 +39,7 @@ class Delivery:
         del records
         try:
             await appending
-        except Unavailable:
+        except StagelineError:
             event_count(source, "unavailable").inc(count)
             raise
         event_count(source, "accepted").inc(count)

@@ -7,13 +7,13 @@ import socket
 
 import structlog
 
-from services.ingest.api import make_app
+from services.ingest.access.control import AccessControl
+from services.ingest.admission.schemas import read_schemas
 from services.ingest.delivery import Delivery
-from services.ingest.desk import Ingest
-from services.ingest.doorman import Doorman
-from services.ingest.ledger import Ledger
-from services.ingest.room import Room
-from services.ingest.schemas import read_schemas
+from services.ingest.http.api import make_app
+from services.ingest.http.handlers import Ingest
+from services.ingest.imports.ledger import Ledger
+from services.ingest.request.capacity import Capacity
 from services.ingest.settings import IngestSettings
 from shared.clock import Clock, SystemClock
 from shared.collector import spare_the_collector
@@ -40,15 +40,23 @@ async def serve(
     Errors: Refused when no write key is set, the address is taken or the topics differ; Unavailable.
     """
     settings.require_keys()
+    with listener or bind(
+        settings.host, settings.ingest_port
+    ) as listening:  # first: a taken address is a wrong setting
+        await _serve_on(listening, settings, stop, log=log, clock=clock or SystemClock())
+
+
+async def _serve_on(
+    listener: socket.socket, settings: IngestSettings, stop: asyncio.Event, *, log: Log, clock: Clock
+) -> None:
     topics = Topics(settings.topic_prefix, settings.partitions)
     await until_available(lambda: log.ensure(topics.all()), stop, what="the log")
-    clock = clock or SystemClock()
-    doorman = Doorman(settings.write_keys, clock=clock, rate=settings.rate_events_s)
+    access = AccessControl(settings.write_keys, clock=clock, rate=settings.rate_events_s)
     ingest = Ingest(
-        doorman=doorman,
+        access=access,
         delivery=Delivery(log, topics, timeout_s=settings.append_timeout_s),
         ledger=Ledger(log, topics, timeout_s=settings.append_timeout_s),
-        room=Room(bytes_max=settings.waiting_bytes, requests_max=settings.waiting_requests),
+        capacity=Capacity(bytes_max=settings.waiting_bytes, requests_max=settings.waiting_requests),
         clock=clock,
         stop=stop,
         schemas=read_schemas(settings.schemas) if settings.schemas else None,
@@ -58,10 +66,9 @@ async def serve(
         admin_token=settings.admin_token,
     )
     app = make_app(ingest, lambda: "draining" if stop.is_set() else None)
-    listener = listener or bind(settings.host, settings.ingest_port)
     structlog.get_logger().info("ingest listens", address=listener.getsockname())
     spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         if settings.write_keys_file is not None:
-            tasks.create_task(doorman.watch(settings.write_keys_file, stop))
+            tasks.create_task(access.watch(settings.write_keys_file, stop))
         await serve_http(app, listener, stop, listen_on_s=settings.drain_listen_s)

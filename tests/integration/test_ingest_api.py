@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
-from services.ingest.api import make_app
+from services.ingest.access.control import AccessControl
+from services.ingest.access.keys import parse_write_keys
 from services.ingest.delivery import Delivery
-from services.ingest.desk import Ingest
-from services.ingest.doorman import Doorman
-from services.ingest.keys import parse_write_keys
-from services.ingest.ledger import Ledger
-from services.ingest.room import Room
+from services.ingest.http.api import make_app
+from services.ingest.http.handlers import Ingest
+from services.ingest.imports.ledger import Ledger
+from services.ingest.request.capacity import Capacity
 from shared.clock import ManualClock
-from shared.errors import Unavailable
+from shared.errors import Malformed, Refused, Unavailable
 from shared.event import Event, decode
 from shared.topics import Topics
 from tests.fakes.log_memory import MemoryLog
@@ -37,10 +37,10 @@ def make_client(
     clock = beside.pop("clock", None) or ManualClock(NOW_MS)
     topics = Topics("t", len(log.partitions))
     ingest = Ingest(
-        doorman=Doorman(parse_write_keys(KEYS), clock=clock),
+        access=AccessControl(parse_write_keys(KEYS), clock=clock),
         delivery=Delivery(log, topics, timeout_s=0.05),
         ledger=Ledger(log, topics, timeout_s=0.05),
-        room=Room(bytes_max=bytes_max, requests_max=requests_max),
+        capacity=Capacity(bytes_max=bytes_max, requests_max=requests_max),
         clock=clock,
         stop=asyncio.Event(),
         **beside,
@@ -211,10 +211,17 @@ async def test_a_log_that_does_not_answer_is_503_within_the_bound(client: httpx.
     assert int(response.headers["retry-after"]) > 0
 
 
-async def test_a_log_that_fails_is_503(client: httpx.AsyncClient, log: MemoryLog) -> None:
-    log.failure = Unavailable("no broker")
+@pytest.mark.parametrize("failure", [Unavailable("no broker"), Refused("no right to"), Malformed("too large")])
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/import"])
+async def test_a_log_that_fails_is_503(
+    client: httpx.AsyncClient, log: MemoryLog, failure: Exception, path: str
+) -> None:
+    log.failure = failure
 
-    assert (await client.post("/v1/batch", json={"batch": [track()]})).status_code == 503
+    answer = await client.post(path, json={"batch": [track()]} if path == "/v1/batch" else track())
+
+    assert (answer.status_code, answer.json()["message"]) == (503, str(failure))
+    assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_beyond_the_bound_of_waiting_requests_the_answer_is_503_at_once(log: MemoryLog) -> None:

@@ -13,8 +13,9 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import shared.http_protocol
-from services.ingest import body, border
+from services.ingest.http import event_app as border
 from services.ingest.limits import WAITING_BYTES_MIN
+from services.ingest.request import body
 from shared.http_protocol import QUEUED_MAX
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_serve import serving
@@ -121,13 +122,24 @@ async def test_a_caller_that_goes_away_in_the_middle_costs_nobody_anything(clien
     assert await still_serves(client)
 
 
-@pytest.mark.parametrize("head", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"CONNECT x:1 HTTP/1.1\r\nHost: x"])
-async def test_what_is_no_http_is_400(client: httpx.AsyncClient, head: bytes) -> None:
+async def test_what_is_no_http_is_400(client: httpx.AsyncClient) -> None:
     async with connected(client) as (reader, writer):
-        writer.write(head + b"\r\n\r\n")
+        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
         answer = await reader.read()
 
     assert answer.startswith(b"HTTP/1.1 400 ")
+    assert await still_serves(client)
+
+
+@pytest.mark.parametrize("target", ["x:1", "//x:1", "http://x:1/v1", "/v1/track"])
+@pytest.mark.parametrize("fields", ["", "Upgrade: h2c\r\nConnection: upgrade\r\n", "Content-Length: 2\r\n"])
+async def test_a_connect_is_refused_once(client: httpx.AsyncClient, target: str, fields: str) -> None:
+    async with connected(client) as (reader, writer):
+        writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 501 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
     assert await still_serves(client)
 
 

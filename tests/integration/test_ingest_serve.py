@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 import shared.http
-from services.ingest.keys import parse_write_keys
+from services.ingest.access.keys import parse_write_keys
 from services.ingest.main import serve
 from services.ingest.settings import IngestSettings
-from shared.errors import Refused
+from shared.errors import Refused, Unavailable
 from shared.event import decode
 from shared.http import bind
 from shared.log import Log
@@ -23,6 +23,7 @@ from shared.log_embedded import EmbeddedLog
 from tests.fakes.log_memory import MemoryLog
 
 EVENTS = "stageline.events"
+WITHIN_S = 10
 
 
 @asynccontextmanager
@@ -149,6 +150,19 @@ async def test_operators_see_that_it_is_ready(log: EmbeddedLog) -> None:
 async def test_without_a_write_key_it_refuses_to_start() -> None:
     with pytest.raises(Refused, match="STAGELINE_WRITE_KEYS"):
         await serve(IngestSettings(), asyncio.Event(), log=MemoryLog())
+
+
+async def test_a_taken_address_is_refused_before_the_log_is_waited_for() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        settings = IngestSettings(write_keys=parse_write_keys("shop:k"), ingest_port=taken.getsockname()[1])
+        with pytest.raises(Refused, match="cannot listen on"):
+            await asyncio.wait_for(serve(settings, asyncio.Event(), log=_Away()), WITHIN_S)
+
+
+class _Away(MemoryLog):
+    async def ensure(self, topics: object) -> None:
+        raise Unavailable("no broker")
 
 
 class _Slow(MemoryLog):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from services.stager.commands.simulate import BadLines, at_option, loaded_lifecycles, opened
+from services.stager.commands.simulate import BadLines, at_option, lines_of, loaded_lifecycles
 from services.stager.explain.as_json import encode
 from services.stager.explain.as_text import render
 from services.stager.explain.evidence import Folded
@@ -35,7 +36,7 @@ def run_explanation(
     rules = compile_rules(loaded_lifecycles(lifecycles))
     at_ms = at_option("--at", at)
     bad = BadLines(events)
-    with opened(events) as lines:
+    with closing(lines_of(events)) as lines:
         explanation = explain_events(lines, rules, customer=customer, at_ms=at_ms, on_bad_line=bad)
     out = sys.stdout
     out.write(encode(explanation).decode() + "\n" if as_json else render(explanation))

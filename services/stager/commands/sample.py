@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
-from services.stager.commands.simulate import BadLines, opened
+from services.stager.commands.simulate import BadLines, lines_of
 from services.stager.language.unseen import unseen_names
 from services.stager.simulate.simulation import read_lines
 from shared.document.nodes import Fault, Node
@@ -17,7 +18,7 @@ def unseen_in_sample(documents: Iterable[Node], sample: Path) -> list[Fault]:
 
     Errors: Refused when the sample cannot be read.
     """
-    with opened(str(sample)) as lines:
+    with closing(lines_of(str(sample))) as lines:
         seen = {line.event.name for line in read_lines(lines, BadLines(str(sample)))}
     if not seen:
         message = "this sample has no event that can be read; the names of events are not held against it"

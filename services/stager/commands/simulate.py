@@ -7,11 +7,11 @@ import sys
 import time
 from codecs import BOM_UTF8
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
@@ -52,12 +52,12 @@ def run_simulation(
     bad = BadLines(events)
     run = _Run(definitions, until_ms, bad, report)
     start_s = time.perf_counter()
-    with opened(events) as file:
+    with closing(lines_of(events)) as file:
         lines: Iterable[bytes] = file
         if processes is None:
-            first = list(islice(file, _ALONE_LINES_MAX))
+            first = list(islice(lines, _ALONE_LINES_MAX))
             processes = _cores() if len(first) == _ALONE_LINES_MAX else 1
-            lines = chain(first, file)
+            lines = chain(first, lines)
         seen = run.alone(lines) if processes == 1 else run.together(lines, processes)
     if report.customer is not None and not seen.has_asked:
         sys.stderr.write(f"{events}: no line is about customer {report.customer}\n")
@@ -86,7 +86,7 @@ class _Run:
             for transition in found:
                 summary.take(transition)
             summary.stand(simulation.profiles)
-            sys.stdout.write(summary.render())
+            _print([summary.render().encode()])
         else:
             _print(_encoded(one for one in found if customer in (None, one.customer)))
         return simulation.seen(customer)
@@ -100,7 +100,7 @@ class _Run:
             if report.summary:
                 summary = Summary(compile_rules(self.lifecycles))
                 simulation.add_to(summary)
-                sys.stdout.write(summary.render())
+                _print([summary.render().encode()])
             return simulation.seen(report.customer)
 
 
@@ -112,8 +112,21 @@ def _encoded(found: Iterator[Transition]) -> Iterator[bytes]:
 def _print(text: Iterable[bytes]) -> None:
     out = sys.stdout.buffer
     for some in text:
-        out.write(some)
-    out.flush()
+        with _writing():
+            out.write(some)
+    with _writing():
+        out.flush()
+
+
+@contextmanager
+def _writing() -> Generator[None, None, None]:
+    """Errors: Refused when the output cannot be written."""
+    try:
+        yield
+    except BrokenPipeError:  # no fault: who reads our output, such as `head`, has seen enough
+        raise
+    except OSError as error:
+        raise Refused(f"cannot write the output: {error.strerror}") from error
 
 
 def _print_speed(seen: Seen, took_s: float) -> None:
@@ -158,21 +171,15 @@ class BadLines:
         sys.stderr.write(f"{self._file}:{number}: {reason}\n")
 
 
-@contextmanager
-def opened(events: str) -> Generator[BinaryIO, None, None]:
-    """The bytes of an events file, `-` for standard input, behind a byte order mark if it has one.
+def lines_of(events: str) -> Generator[bytes, None, None]:
+    """The lines of an events file, `-` for standard input, behind a byte order mark if it has one.
 
-    Errors: Refused when it cannot be read.
+    Errors: Refused when it cannot be opened or read.
     """
-    if events == "-":
-        yield sys.stdin.buffer
-        return
     try:
-        with Path(events).open("rb") as file:
-            if file.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
-                file.seek(len(BOM_UTF8))
-            yield file
-    except BrokenPipeError:  # not the file's fault: who reads our output, such as `head`, has seen enough
-        raise
+        with nullcontext(sys.stdin.buffer) if events == "-" else Path(events).open("rb") as file:
+            if first := file.readline().removeprefix(BOM_UTF8):
+                yield first
+            yield from file
     except OSError as error:
         raise Refused(f"cannot read {events}: {error.strerror}") from error

@@ -34,7 +34,7 @@ def explain(rules: Rules, profile: Profile, at_ms: int, *, folded: Sequence[Fold
 
     The instant is not before the last thing that happened to the profile; up to it, time passes and nothing else.
     `folded` are the customer's events, where they are at hand: then each value names those that gave it.
-    Errors: Refused for an instant that the profile has already left behind.
+    Errors: Refused for an instant that the profile has already left behind, or that is too far ahead.
     """
     now = at_instant(rules, profile, at_ms)
     views = (_lifecycle(rules, now, lifecycle, at_ms, folded) for lifecycle in rules.lifecycles)
@@ -42,7 +42,7 @@ def explain(rules: Rules, profile: Profile, at_ms: int, *, folded: Sequence[Fold
 
 
 def at_instant(rules: Rules, profile: Profile, at_ms: int) -> Profile:
-    """A copy of the profile as it is at an instant if nothing happens until then. Errors: Refused for its past."""
+    """A copy of the profile as it is at an instant if nothing happens until then. Errors: Refused, as for `explain`."""
     if at_ms < profile.clock_ms:
         reached = rfc3339(profile.clock_ms)
         raise Refused(f"{profile.customer} is at {reached} already; what was before needs the events")

@@ -12,10 +12,13 @@ from services.stager.fold.instants import NEVER, instant_of
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, decode_profile
 from services.stager.fold.rules import Rules
+from shared.clock import rfc3339
+from shared.errors import Refused
 
 # A window of 512 entries has at most 1,024 deadlines; a few of them together, and whoever asks still waits for less
 # than a tenth of a second.
 STEPS_MAX: Final = 5_000
+LAPSES_MAX: Final = 50_000  # to one instant: a linger each minute for a month, and a second or two of work
 _LAST_MS: Final = instant_of("9990-01-01") or NEVER  # no calendar reaches further
 
 
@@ -33,10 +36,14 @@ def copied(profile: Profile, rules: Rules) -> Profile:
 
 
 def lapsed(profile: Profile, rules: Rules, at_ms: int) -> Profile:
-    """A copy of the profile at an instant, if nothing happens until then."""
-    copy = copied(profile, rules)
-    Partition(rules).lapse((copy,), until_ms=min(at_ms, _LAST_MS))
-    return copy
+    """A copy of the profile at an instant, if nothing happens until then. Errors: Refused when it is too far ahead."""
+    copy, partition, until_ms = copied(profile, rules), Partition(rules), min(at_ms, _LAST_MS)
+    for _ in range(LAPSES_MAX):
+        if copy.due_or_never_ms > until_ms:
+            return copy
+        partition.lapse_one(copy, [])
+    reached = rfc3339(copy.clock_ms)
+    raise Refused(f"{LAPSES_MAX:,} deadlines pass until {reached}, and more follow: ask for an earlier time")
 
 
 def outlook(profile: Profile, rules: Rules, lifecycle: int) -> Outlook:

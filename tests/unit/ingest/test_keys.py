@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from services.ingest.keys import WriteKeys, basic_user, bearer_token, parse_write_keys
+from services.ingest.access.keys import WriteKeys, basic_user, bearer_token, parse_write_keys
 from services.ingest.settings import IngestSettings
 from shared.errors import Refused
 from shared.settings import read_settings
@@ -100,6 +100,7 @@ def test_a_wrong_setting_is_refused_by_name_without_showing_a_key(text: str) -> 
         ("basic " + base64.b64encode(b"key").decode(), "key"),
         ("Bearer token", None),
         ("Basic !!!", None),
+        ("Basic \xe9\xe9", None),
         ("Basic " + base64.b64encode(b"\xff:").decode(), None),
         ("", None),
         (None, None),

@@ -36,6 +36,14 @@ def test_every_wrong_setting_gets_a_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [line.partition(":")[0] for line in message.splitlines()] == ["STAGELINE_DATABASE", "STAGELINE_PARTITIONS"]
 
 
+def test_an_address_that_may_hold_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = _refusal(monkeypatch, Settings, DATABASE="postgres://stageline:hunter2@db/stageline")
+    assert message.startswith("STAGELINE_DATABASE: expected postgresql+asyncpg://")
+    assert "hunter2" not in message
+    monkeypatch.setenv("STAGELINE_DATABASE", "postgresql+asyncpg://stageline:hunter2@db/stageline")
+    assert "hunter2" not in repr(read_settings(Settings))
+
+
 def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
     monkeypatch.setenv("STAGELINE_ADMIN_TOKEN_FILE", str(tmp_path / "token"))

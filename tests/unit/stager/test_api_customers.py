@@ -1,4 +1,4 @@
-"""The routes about one customer, over a store that holds two."""
+"""The routes about one customer, over a store that holds a few."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.stager.api import make_app
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
+from services.stager.http.api import make_app
 from services.stager.language.file import load_text
 from services.stager.settings import StagerSettings
 from services.stager.simulate.simulation import Simulation, read_lines
@@ -36,15 +36,17 @@ stages:
 ---
 segment: pro
 when: traits.plan == "pro"
+linger: {after: 1h, every: 1h, times: forever}
 """
 LINES = (
     {"userId": "ann", "type": "identify", "traits": {"plan": "pro"}, "timestamp": "2026-01-01T00:00:00Z"},
     {"userId": "ann", "event": "Order Completed", "timestamp": "2026-01-01T00:00:00Z"},
+    {"userId": "shops/7", "event": "Order Completed", "timestamp": "2026-01-01T00:00:00Z"},
 )
 NOW = instant_of("2026-01-03") or 0
 
 
-class TwoCustomers:
+class FewCustomers:
     """Stored profiles; asked for in the right partition only."""
 
     def __init__(self, kept: Mapping[str, bytes], log: MemoryLog) -> None:
@@ -68,7 +70,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     log = MemoryLog()
     kept = {name: profile.encode() for name, profile in simulation.profiles.items()}
     any_: Any = SimpleNamespace(not_ready=None)
-    store: Any = TwoCustomers(kept, log)
+    store: Any = FewCustomers(kept, log)
     app = make_app(
         settings=StagerSettings(admin_token="secret", lifecycles="."),
         worker=any_,
@@ -111,6 +113,21 @@ async def test_the_explanation_can_be_read_as_text(client: httpx.AsyncClient) ->
     assert "shop: active since 2026-01-01" in answer.text
 
 
+@pytest.mark.parametrize("written", ["shops/7", "shops%2F7"])
+async def test_a_customer_whose_id_holds_a_slash_is_found(client: httpx.AsyncClient, written: str) -> None:
+    found = (await client.get(f"/customers/{written}")).json()
+    why = (await client.get(f"/customers/{written}/explain")).json()
+
+    assert found["customer"] == why["customer"] == "shops/7"
+
+
+async def test_an_instant_so_far_ahead_that_too_much_happens_until_then_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/customers/ann/explain", params={"at": "9000-01-01"})
+
+    assert answer.status_code == 400
+    assert "ask for an earlier time" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -121,6 +138,8 @@ async def test_the_explanation_can_be_read_as_text(client: httpx.AsyncClient) ->
         ("/customers/ann/explain?at=2025-01-01", 400),
         ("/customers/ann/explain?at=soon", 400),
         ("/customers/ann/explain?format=xml", 422),
+        ("/docs", 404),
+        ("/redoc", 404),
     ],
 )
 async def test_what_cannot_be_answered_says_so(client: httpx.AsyncClient, path: str, status: int) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.stager.commands.simulate import opened
+from services.stager.commands.simulate import Report, lines_of, run_simulation
 from services.stager.fold.dynamic import of_json
 from services.stager.fold.instants import instant_of
 from services.stager.fold.records import members_of
@@ -19,9 +21,11 @@ from services.stager.language.definition import Linger, Stage
 from services.stager.language.file import load_text
 from services.stager.simulate.line import read_line
 from services.stager.simulate.simulation import simulate
-from shared.errors import Malformed
+from shared.errors import Malformed, Refused
 from shared.transition import EventCause, Transition
 from tests.unit.fold.builders import at_least, days, lifecycle, metric, silent_for
+
+FULL_DISK = Path("/dev/full")
 
 SHOP = lifecycle(
     Stage("new"),
@@ -141,8 +145,7 @@ def test_what_is_no_json_stays_a_bad_line_beside_such_a_number(properties: str) 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
     (tmp_path / "events").write_bytes(b"\xef\xbb\xbf{}\n{}")
 
-    with opened(str(tmp_path / "events")) as lines:
-        assert list(lines) == [b"{}\n", b"{}"]
+    assert list(lines_of(str(tmp_path / "events"))) == [b"{}\n", b"{}"]
 
 
 def test_a_line_without_an_id_has_its_number() -> None:
@@ -192,8 +195,21 @@ def test_absent_members_may_be_null_with_or_without_space() -> None:
     assert run(*lines)[1] == []
 
 
-def test_a_reader_who_has_seen_enough_is_no_fault_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "events").write_bytes(b"")
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs a device that is always full: Linux has one")
+@pytest.mark.parametrize("report", [Report(), Report(summary=True)], ids=["transitions", "summary"])
+def test_a_full_disk_is_said_of_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
+    lifecycle, events = tmp_path / "shop.yaml", tmp_path / "events.ndjson"
+    lifecycle.write_text("lifecycle: shop\nstages:\n  - stage: here\n")
+    events.write_text('{"userId":"ann","event":"e","timestamp":"2026-01-01"}\n')
+    with FULL_DISK.open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(Refused, match="cannot write the output"):
+            run_simulation([lifecycle], events=str(events), until=None, report=report)
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
 
-    with pytest.raises(BrokenPipeError), opened(str(tmp_path / "events")):
-        raise BrokenPipeError
+
+def test_a_folder_is_no_file_of_events(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"cannot read .*: Is a directory"):
+        next(lines_of(str(tmp_path)))
