@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from services.notifier.channel import AT_ONCE_MAX, SEND_TIMEOUT_S, Failed, Gone, Rejected
+from services.notifier.channel import AT_ONCE_MAX, SEND_TIMEOUT_S, Failed, Gone, Rejected, Sent
 from services.notifier.public_address import AddressRefused, public_socket
 from shared.clock import SECOND_MS, to_ms
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS_MAX = AT_ONCE_MAX  # over all receivers: an attempt must not wait for the end of another
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
+
+GONE = 410
 
 _NO_URL = Rejected("not a URL")
 
@@ -34,6 +36,13 @@ class Reply:
     status: int
     retry_after_ms: int
     text: str
+
+    @property
+    def verdict(self) -> Sent | Gone | None:
+        """What 2xx and 410 mean of every receiver (Standard Webhooks; of Slack: an archived channel), else None."""
+        if 200 <= self.status < 300:
+            return Sent(f"status {self.status}")
+        return Gone("status 410: the receiver wants no more") if self.status == GONE else None
 
 
 class Poster:
@@ -97,11 +106,6 @@ class Poster:
             return Failed(f"no answer within {self._timeout_s} s", may_have_arrived=True)
         never_connected = isinstance(error, aiohttp.ClientConnectorError)
         return Failed(f"{type(error).__name__}: {error}", may_have_arrived=not never_connected)
-
-
-def gone() -> Gone:
-    """Status 410: Standard Webhooks gives it this meaning, and Slack an archived channel's."""
-    return Gone("status 410: the receiver wants no more")
 
 
 def _retry_after_ms(text: str | None, *, now_ms: int) -> int:
