@@ -13,7 +13,7 @@ from shared.database import reading
 
 
 class SqlCustomers:
-    """`Customers` over an engine of shared.database; it closes the engine."""
+    """`Customers` over an engine of shared.database, which stays the caller's to close."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -21,10 +21,6 @@ class SqlCustomers:
     async def open(self) -> None:
         """Connect. Errors: Unavailable; Refused when the stager's tables are missing."""
         await check_tables(self._engine)
-
-    async def close(self) -> None:
-        """Release every connection."""
-        await self._engine.dispose()
 
     async def look(self, wanted: Collection[Whose]) -> dict[Whose, CustomerNow]:
         """Each of the wanted as of now, the unknown ones too."""

@@ -67,10 +67,11 @@ async def serve(
         means = Means(settings, log, Topics(settings.topic_prefix, settings.partitions))
         channels = make_channels(means) if channels is None else channels
         check_settings([*campaigns, *(one.as_campaign() for one in subscriptions)], channels, settings)
-        deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
+        engine = make_engine(settings.database)  # the only one: its pool bounds the connections of this process
+        stack.push_async_callback(engine.dispose)
+        deliveries = deliveries or SqlDeliveries(engine)
         stack.push_async_callback(deliveries.close)
-        customers = customers or SqlCustomers(make_engine(settings.database))
-        stack.push_async_callback(customers.close)
+        customers = customers or SqlCustomers(engine)
         service = _Service(settings, log, deliveries, customers, channels, campaigns, subscriptions, clock)
         trial = Trial(
             {one.name: one for one in campaigns}, customers, channels, partitions=settings.partitions,

@@ -242,9 +242,10 @@ class AwayCustomers(SqlCustomers):
 
 
 async def test_an_outage_of_the_stagers_tables_costs_a_delivery_no_attempt(rig: Rig) -> None:
-    deliveries, stop = SqlDeliveries(make_engine(rig.address)), asyncio.Event()
+    engine, stop = make_engine(rig.address), asyncio.Event()
+    deliveries = SqlDeliveries(engine)
     await decide_one(rig, deliveries)
-    rig.seen = customers = AwayCustomers(make_engine(rig.address))
+    rig.seen = customers = AwayCustomers(engine)
     sender = a_sender(rig, deliveries, ConsoleChannel(rig.lines.append))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sender.run(stop))
