@@ -2,11 +2,11 @@
 
 This docstring is the contract; one suite (`tests/contract/test_channel.py`) holds every adapter to it.
 
-- `send` makes one attempt and answers within a bound of its own: a little over `SEND_TIMEOUT_S`, and as long again where
-  it has to wait for a connection first.
+- `send` makes one attempt and answers within a bound of its own: a little over `SEND_TIMEOUT_S`, and as long again
+  where it has to wait for a connection first.
 - It never raises for anything that the receiver or the network does: that is a Failed, a Rejected or a Gone with a
-  reason that people can read (and that holds no secret; it may quote the very worst answer). A Failed says that the
-  message may have arrived from the moment on when it began to be handed over, and not before.
+  reason that people can read (and that holds no secret; it may quote the very worst answer). A Failed is certain that
+  the message has not arrived, unless it says that it may have.
 - It may be called again with the same delivery id, when nobody knows whether the last attempt arrived: the id goes
   with the message, so that the receiver can tell a repeat.
 - It decides nothing: neither whether to send nor when to try again.
