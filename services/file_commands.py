@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from services.notifier.campaign_file import Rules
+    from services.notifier.file.campaigns import Rules
     from services.stager.language.definition import Lifecycle
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
@@ -33,7 +33,8 @@ def check(
     ] = None,
 ) -> None:
     """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
-    from services.notifier import campaign_file, subscription_file
+    from services.notifier.file import campaigns as campaign_file
+    from services.notifier.file import subscriptions as subscription_file
     from services.stager.language import file as lifecycle_file
     from shared.document.files import read_paths
     from shared.document.nodes import in_order
@@ -72,8 +73,8 @@ def campaign_rules(lifecycles: Sequence[Path]) -> Rules:
 
 
 def _rules(lifecycles: Sequence[Lifecycle]) -> Rules:
-    from services.notifier.campaign_file import Rules
-    from services.notifier.condition import Surroundings
+    from services.notifier.campaign.condition import Surroundings
+    from services.notifier.file.campaigns import Rules
     from services.stager.condition import compile_condition, offer_of
 
     offers = {part.name: offer_of(part) for part in lifecycles}
