@@ -18,8 +18,8 @@ from services.notifier.channel.registry import at_once_max, make_channels, missi
 from services.notifier.delivery.customers import Customers
 from services.notifier.delivery.deliveries import Deliveries
 from services.notifier.delivery.delivery import ChannelName
-from services.notifier.file import subscriptions as subscription_file
-from services.notifier.file.campaigns import Rules, load_paths
+from services.notifier.file.campaigns import Rules
+from services.notifier.file.load import load_campaigns, load_subscriptions
 from services.notifier.http.api import Progress, make_app
 from services.notifier.http.operate import make_router
 from services.notifier.operate.trial import Trial
@@ -89,27 +89,6 @@ async def serve(
                 await service.run(stop)
             finally:
                 http_stop.set()  # last: whoever watches the drain can still ask
-
-
-def load_campaigns(settings: NotifierSettings, rules: Rules) -> Sequence[Campaign]:
-    """The campaigns of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = load_paths(settings.campaigns, rules)
-    for fault in loaded.faults:
-        if fault.severity == "warning":
-            _log.warning("campaign file", fault=fault.render())
-    wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
-    if wrong:
-        raise Refused("\n".join(wrong))
-    return loaded.campaigns
-
-
-def load_subscriptions(settings: NotifierSettings) -> Sequence[Subscription]:
-    """The subscriptions of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = subscription_file.load_paths(settings.campaigns)
-    wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
-    if wrong:
-        raise Refused("\n".join(wrong))
-    return loaded.subscriptions
 
 
 def check_settings(

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from services.notifier.commands.campaigns import preview_campaign, replay_subscription
 from services.notifier.file.campaigns import load_paths
-from services.notifier.main import load_subscriptions
+from services.notifier.file.load import load_subscriptions
 from services.notifier.operate.replay import Beginning, Replayed
 from services.notifier.settings import NotifierSettings
 from services.notifier.store_sql.transitions import SqlTransitions

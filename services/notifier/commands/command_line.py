@@ -44,7 +44,7 @@ def _add_preview(app: typer.Typer, rules_of: RulesOf) -> None:
     ) -> None:
         """Print what a campaign would say to a customer, on the newest transition that it answers; sends nothing."""
         from services.notifier.commands.campaigns import named, preview_campaign
-        from services.notifier.main import load_campaigns
+        from services.notifier.file.load import load_campaigns
 
         settings = _settings(campaigns)
         known = load_campaigns(settings, rules_of(settings.lifecycles))
@@ -65,7 +65,7 @@ def _add_replay(app: typer.Typer) -> None:
     ) -> None:
         """Send a subscription its transitions again, under the ids that they had; a running notifier sends them."""
         from services.notifier.commands.campaigns import beginning, named, replay_subscription
-        from services.notifier.main import load_subscriptions
+        from services.notifier.file.load import load_subscriptions
 
         settings = _settings(campaigns)
         known = load_subscriptions(settings)
