@@ -60,7 +60,7 @@ def _what_comes(view: LifecycleView, at_ms: int) -> Iterator[str]:
         targets = ", then ".join(stage or "no stage" for stage in (view.next_move.to_stage, *view.next_move.then))
         yield f"If nothing happens: moves to {targets} {_when(view.next_move, at_ms)}"
     elif view.is_foreseen_whole:
-        yield "If nothing happens: stays where it is"
+        yield "If nothing happens: no move"
     else:
         yield "If nothing happens: no move within the time that was looked at"
 
@@ -90,14 +90,18 @@ def _verdict(stage: StageView) -> str:
         None: "does not hold",
     }[stage.because]
     if stage.place == "current":
+        if stage.kept_by is not None:
+            end = "" if stage.kept_by.until_ms is None else f" until {rfc3339(stage.kept_by.until_ms)}"
+            return f"no longer holds; kept by `{stage.kept_by.option}`{end}"
         is_held = stage.because == "when" and stage.until is not None and stage.until.holds
-        return f"{reason} (its `until` is true, but who meets `when` stays)" if is_held else reason
+        return f"{reason} (its `until` is true, but anyone who meets `when` stays)" if is_held else reason
     return f"{reason}, but is closed" if stage.holds and stage.blocks else reason
 
 
 def _clause(clause: Clause, told: set[str]) -> Iterator[str]:
     mark = _HOLDS if clause.holds else _FAILS
-    turn = "" if clause.turns_ms is None else f"   ({'until' if clause.holds else 'from'} {rfc3339(clause.turns_ms)})"
+    turns = "true until" if clause.holds else "becomes true"
+    turn = "" if clause.turns_ms is None else f"   ({turns} {rfc3339(clause.turns_ms)})"
     if clause.joined is None:
         yield f"{mark} {clause.text}{turn}"
         yield from (f"      {line}" for value in clause.values for line in _value(value, told))
