@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.stager.store import PartitionBatch, Position, Store
-from services.stager.store_postgres import StorePostgres
+from services.stager.store_sql.postgres import StorePostgres
 from shared.clock import ManualClock
 from shared.database import make_engine
 from shared.errors import FenceLost, Refused, Unavailable
