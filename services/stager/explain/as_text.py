@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from services.stager.explain.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, rfc3339
@@ -18,19 +18,22 @@ def render(explanation: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_lifecycle(view: LifecycleView, at_ms: int, *, also: frozenset[str] = frozenset()) -> list[str]:
-    """The lines of one lifecycle or segment. Of the stages before the current one only those that `also` names, and
-    the one to which time alone will move the customer.
+def render_lifecycle(view: LifecycleView, at_ms: int, *, only: Container[str] | None = None) -> list[str]:
+    """The lines of one lifecycle or segment: the current stage and those that `only` names; None: those after the
+    current one, and the one to which time alone will move the customer.
     """
     lines = [_where(view, at_ms), *(f"  {line}" for line in _what_comes(view, at_ms))]
     if view.is_pending:
         lines.append("  The definition has changed since the last event; the next event applies it.")
     told: set[str] = set()
-    also |= {view.next_move.to_stage or ""} if view.next_move is not None else frozenset()
     for stage in view.stages:
-        if stage.place != "earlier" or view.segment or stage.name in also:
+        if stage.place == "current" or view.segment or (_matters(stage, view) if only is None else stage.name in only):
             lines += [f"  {line}" for line in _stage(stage, told)]
     return lines
+
+
+def _matters(stage: StageView, view: LifecycleView) -> bool:
+    return stage.place == "further" or (view.next_move is not None and stage.name == view.next_move.to_stage)
 
 
 def say_span(length_ms: int) -> str:
