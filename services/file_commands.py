@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
-FAULTS_SHOWN_MAX = 1_000  # who has more begins with these
-
 lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
 
 
@@ -51,10 +49,8 @@ def check(
         from services.stager.commands.sample import unseen_in_sample
 
         faults |= set(unseen_in_sample((document for documents, _ in read for document in documents), events))
-    for fault in in_order(faults)[:FAULTS_SHOWN_MAX]:
+    for fault in in_order(faults):
         typer.echo(fault.render(), err=True)
-    if len(faults) > FAULTS_SHOWN_MAX:
-        typer.echo(f"and {len(faults) - FAULTS_SHOWN_MAX:,} more", err=True)
     if any(fault.severity == "error" for fault in faults):
         raise typer.Exit(1)
     segments = sum(part.segment for part in lifecycles.lifecycles)
