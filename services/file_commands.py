@@ -129,7 +129,7 @@ def tell_stories(files: Files) -> None:
 
 @lifecycles_app.callback()
 def lifecycles(context: typer.Context) -> None:
-    """List the ready-made lifecycles and segments: what each is for, and the events that it needs."""
+    """List the ready-made lifecycles and segments: what each is for, what is in it, and the events that it needs."""
     from services.stager.commands.lifecycles import print_list
 
     if context.invoked_subcommand is None:
@@ -137,8 +137,8 @@ def lifecycles(context: typer.Context) -> None:
 
 
 @lifecycles_app.command()
-def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> None:
-    """Print one of them, to be saved and changed."""
+def show(name: Annotated[str, typer.Argument(help="A file, a lifecycle or a segment from the list.")]) -> None:
+    """Print the file that is or holds it, to be saved and changed."""
     from services.stager.commands.lifecycles import print_file
 
     print_file(name)
