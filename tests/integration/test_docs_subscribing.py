@@ -108,7 +108,9 @@ async def notifying(rig: Rig, folder: Path, campaigns: str) -> AsyncIterator[Non
         await migrate(engine, migrations)
     await engine.dispose()
     customers = StagedCustomers(address)
-    await customers.move(changes()[-1])  # she is where the last change leads: what is no longer true is not sent
+    await customers.move(
+        changes()[-1]
+    )  # the customer is where the last change leads: what is no longer true is not sent
     await customers.close()
     settings = NotifierSettings(
         database=address, partitions=2, notifier_port=0, campaigns=str(folder / "campaigns"), webhook_secret=SECRET,
