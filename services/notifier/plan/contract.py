@@ -138,7 +138,7 @@ def _loud_enough(campaign: Campaign, customer: CustomerNow, *, now_ms: int) -> H
 
 
 def zone_of(hours: QuietHours, traits: Mapping[str, Any]) -> tuple[ZoneInfo, str]:
-    """The customer's zone, and a note where his own is not known; without one the default, which every file checks."""
+    """The customer's zone, and a note where their own is not known; without one the default, which every file checks."""
     fallback = known_zone(hours.zone)
     assert fallback is not None, "the default zone was checked when the file was read"
     named = _reach(traits, hours.trait) if hours.trait else None
