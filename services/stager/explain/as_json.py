@@ -42,7 +42,8 @@ def _lifecycle(view: LifecycleView) -> dict[str, Any]:
         "entry": view.entry,
         "next_move": foreseen_members(view.next_move),
         "next_linger": foreseen_members(view.next_linger),
-        "foreseen_whole": view.is_foreseen_whole,
+        "foreseen_whole": view.foreseen_until_ms is None,
+        "foreseen_until": _time(view.foreseen_until_ms),
         "pending": view.is_pending,
         "stages": [_stage(stage) for stage in view.stages],
     }

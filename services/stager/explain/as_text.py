@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
-from services.stager.explain.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
+from services.stager.explain.explanation import (
+    Block,
+    Clause,
+    Evidence,
+    Explanation,
+    Foreseen,
+    LifecycleView,
+    StageView,
+    Value,
+)
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, rfc3339
 
 _HOLDS, _FAILS = "[x]", "[ ]"
@@ -58,14 +67,14 @@ def _where(view: LifecycleView, at_ms: int) -> str:
 
 def _what_comes(view: LifecycleView, at_ms: int) -> Iterator[str]:
     if view.next_linger is not None:
-        yield f"If nothing happens: lingers {_when(view.next_linger, at_ms)} (number {view.next_linger.nth})"
+        yield f"If nothing happens: linger {view.next_linger.nth} of this visit {_when(view.next_linger, at_ms)}"
     if view.next_move is not None:
         targets = ", then ".join(stage or "no stage" for stage in (view.next_move.to_stage, *view.next_move.then))
         yield f"If nothing happens: moves to {targets} {_when(view.next_move, at_ms)}"
-    elif view.is_foreseen_whole:
+    elif view.foreseen_until_ms is None:
         yield "If nothing happens: no move"
     else:
-        yield "If nothing happens: no move within the time that was looked at"
+        yield f"If nothing happens: no move until {rfc3339(view.foreseen_until_ms)}, and later was not looked at"
 
 
 def _when(foreseen: Foreseen, at_ms: int) -> str:
@@ -80,8 +89,14 @@ def _stage(stage: StageView, told: set[str]) -> Iterator[str]:
             yield f"     {label}:"
             yield from (f"       {line}" for line in _clause(clause, told))
     for block in stage.blocks:
-        end = "" if block.until_ms is None else f", until {rfc3339(block.until_ms)}"
-        yield f"     closed by {block.option}: {block.text}{end}"
+        yield f"     {_closed(block)}"
+
+
+def _closed(block: Block) -> str:
+    if block.until_ms is None:
+        return f"closed by {block.option}: {block.text}"
+    again = " again" if block.option == "re_enter" else ""
+    return f"cannot be entered{again} before {rfc3339(block.until_ms)} ({block.option}: {block.text})"
 
 
 def _verdict(stage: StageView) -> str:

@@ -39,7 +39,7 @@ def _blocks(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_
     left_ms = place.left_ms.get(stage.name)
     if stage.re_enter_ms and left_ms is not None and t_ms < left_ms + stage.re_enter_ms:
         wait = write_duration(stage.re_enter_ms)
-        yield Block("re_enter", f"it is entered again only {wait} after it was left", left_ms + stage.re_enter_ms)
+        yield Block("re_enter", f"only {wait} after it was left", left_ms + stage.re_enter_ms)
     if current is None:
         return
     if lifecycle.forward_only and stage.index < current.index:

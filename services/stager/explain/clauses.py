@@ -28,7 +28,7 @@ from services.stager.language.definition import (
     Since,
     TraitValue,
 )
-from services.stager.language.walk import parts_of
+from services.stager.language.walk import counts_the_visit, parts_of
 from services.stager.language.written import write
 
 # An answer may stay the same over many instants at which it could have changed (a window losing events one by one).
@@ -48,12 +48,13 @@ Notes = Callable[[MetricValue | TraitValue], tuple[str, Evidence | None]]
 
 
 class Clauses:
-    """Takes the conditions of one file apart, at one moment."""
+    """Takes the conditions of one file apart, at one moment; `visit_ends_ms`: when time alone ends the visit."""
 
-    def __init__(self, compiler: Compiler, moment: Moment, notes: Notes) -> None:
+    def __init__(self, compiler: Compiler, moment: Moment, notes: Notes, *, visit_ends_ms: int | None = None) -> None:
         self._compiler = compiler
         self._moment = moment
         self._notes = notes
+        self._visit_ends_ms = NEVER if visit_ends_ms is None else visit_ends_ms
 
     def of(self, node: Expression) -> Clause:
         """The clause of an expression where a truth is wanted."""
@@ -70,8 +71,15 @@ class Clauses:
             joined=joined,
             parts=tuple(map(self.of, parts)),
             values=() if parts else tuple(self._values(node)),
-            turns_ms=turn_of(condition, self._moment),
+            turns_ms=self._turn_of(node, condition),
         )
+
+    def _turn_of(self, node: Expression, condition: Condition) -> int | None:
+        """When the answer turns by itself; what counts the visit never comes to a turn after the visit's end."""
+        turns_ms = turn_of(condition, self._moment)
+        if turns_ms is not None and turns_ms > self._visit_ends_ms and counts_the_visit(node):
+            return None
+        return turns_ms
 
     def _values(self, node: Expression) -> Iterator[Value]:
         """The values that a part reads, each once, in the order in which they stand there."""

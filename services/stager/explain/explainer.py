@@ -63,8 +63,10 @@ def _lifecycle(
     known = profile.places[lifecycle.index]
     place = known or first_place(lifecycle, at_ms)
     moment = moment_of(profile, place, at_ms)
-    clauses = Clauses(lifecycle.compiler, moment, _notes(rules, lifecycle, moment, folded))
     ahead = outlook(profile, rules, lifecycle.index)
+    ends_ms = None if ahead.move is None else ahead.move.at_ms
+    notes = _notes(rules, lifecycle, moment, folded)
+    clauses = Clauses(lifecycle.compiler, moment, notes, visit_ends_ms=ends_ms)
     stages = [
         stage for stage in lifecycle.stages.values() if not lifecycle.segment or stage.definition.when is not None
     ]
@@ -78,7 +80,7 @@ def _lifecycle(
         stages=tuple(_stage(lifecycle, stage, place, clauses, at_ms) for stage in stages),
         next_move=ahead.move,
         next_linger=ahead.linger,
-        is_foreseen_whole=ahead.is_whole,
+        foreseen_until_ms=ahead.cut_ms,
         is_pending=known is None or known.version != lifecycle.fingerprint,
     )
 

@@ -102,7 +102,7 @@ class LifecycleView:
     """One lifecycle or segment: where the customer is in it, why, and what comes by itself.
 
     `stages` are in journey order. `is_pending`: the definition has changed since the customer's last event, and only
-    the next event applies it. `is_foreseen_whole`: no move was overlooked because the search was given up.
+    the next event applies it. `foreseen_until_ms`: the look ahead was given up there (None: it went to the end).
     """
 
     name: str
@@ -114,7 +114,7 @@ class LifecycleView:
     stages: tuple[StageView, ...]
     next_move: Foreseen | None
     next_linger: Foreseen | None
-    is_foreseen_whole: bool
+    foreseen_until_ms: int | None
     is_pending: bool
 
 

@@ -23,11 +23,14 @@ _LAST_MS: Final = instant_of("9990-01-01") or NEVER  # no calendar reaches furth
 
 
 class Outlook(NamedTuple):
-    """The next move and the next linger before it, None where there is none; `is_whole` false: the search was cut."""
+    """The next move and the next linger before it, None where there is none.
+
+    `cut_ms`: the search was given up there, and what comes later is not known; None: it went to the end.
+    """
 
     move: Foreseen | None
     linger: Foreseen | None
-    is_whole: bool
+    cut_ms: int | None = None
 
 
 def copied(profile: Profile, rules: Rules) -> Profile:
@@ -53,17 +56,17 @@ def outlook(profile: Profile, rules: Rules, lifecycle: int) -> Outlook:
         if place is not None and index != lifecycle:
             place.due_ms = NEVER
     copy.rearm()
-    partition, linger = Partition(rules), None
+    partition, linger, due_ms = Partition(rules), None, copy.due_ms
     for _ in range(STEPS_MAX):
         due_ms = copy.due_ms
         if due_ms is None or due_ms > _LAST_MS:
-            return Outlook(None, linger, is_whole=True)
+            return Outlook(None, linger)
         changes = partition.lapse((copy,), until_ms=due_ms)
         for change in changes:
             at_ms = instant_of(change.at)
             assert at_ms is not None
             if change.change == "moved":
                 then = tuple(other.to_stage for other in changes[changes.index(change) + 1 :])
-                return Outlook(Foreseen("moved", change.to_stage, at_ms, 0, then), linger, is_whole=True)
+                return Outlook(Foreseen("moved", change.to_stage, at_ms, 0, then), linger)
             linger = linger or Foreseen("lingered", change.to_stage, at_ms, change.nth)
-    return Outlook(None, linger, is_whole=False)
+    return Outlook(None, linger, cut_ms=due_ms)

@@ -119,6 +119,36 @@ def test_a_clause_says_when_its_answer_turns_by_itself() -> None:
     assert [rfc3339(part.turns_ms)[:10] if part.turns_ms else None for part in silence.parts] == [None, "2026-04-01"]
 
 
+def test_what_counts_the_visit_does_not_turn_after_the_visit_has_ended() -> None:
+    rules = rules_of("segment: a\nwhen: in_stage() >= 1d\nuntil: in_stage() >= 1h\n")
+    explanation = explained(order("2026-01-01"), at="2026-01-02T00:30", rules=rules)
+    view, shown = explanation.lifecycles[0], stage(explanation, "in")
+
+    assert view.next_move is not None
+    assert (view.next_move.to_stage, rfc3339(view.next_move.at_ms)) == ("out", "2026-01-02T01:00:00.000Z")
+    assert shown.when is not None
+    assert shown.until is not None
+    assert (shown.when.turns_ms, shown.until.turns_ms) == (None, view.next_move.at_ms)
+
+
+def test_what_does_not_count_the_visit_turns_after_its_end_too() -> None:
+    rules = rules_of(SHOP.replace("when: mood > 8", "when: since(last_order) >= 120d"))
+    explanation = explained(order("2026-01-01"), at="2026-01-02", rules=rules)
+
+    assert rfc3339(when(explanation, "fan").turns_ms or 0)[:10] == "2026-05-01"
+
+
+def test_a_look_ahead_that_was_given_up_says_how_far_it_went() -> None:
+    rules = rules_of("lifecycle: a\nstages: [{stage: a, linger: {after: 1d, every: 1d, times: forever}}]\n")
+    explanation = explained(order("2026-01-01"), at="2026-01-01", rules=rules)
+    found = json.loads(encode(explanation))["lifecycles"]["a"]
+
+    until = "2039-09-10T00:00:00.000Z"  # 5,000 days
+    assert f"If nothing happens: no move until {until}, and later was not looked at\n" in render(explanation)
+    assert "If nothing happens: linger 1 of this visit at 2026-01-02T00:00:00.000Z (in 1d)\n" in render(explanation)
+    assert (found["foreseen_whole"], found["foreseen_until"]) == (False, until)
+
+
 def test_the_next_move_is_foretold_with_the_lingers_before_it() -> None:
     view = explained(order("2026-01-01"), at="2026-04-02").lifecycles[0]
 
@@ -159,6 +189,11 @@ def test_a_stage_entered_once_or_left_too_lately_is_closed_by_re_enter() -> None
         ("re_enter", "2026-02-14"),
         ("min_stay", "2026-01-26"),
     ]
+    text = render(explanation)
+    assert "cannot be entered again before 2026-02-14T00:00:00.000Z (re_enter: only 30d after it was left)\n" in text
+    assert (
+        "cannot be entered before 2026-01-26T00:00:00.000Z (min_stay: a visit to `active` lasts 10d at least)\n" in text
+    )
 
 
 def test_a_lifecycle_that_only_goes_forward_closes_what_lies_behind() -> None:
