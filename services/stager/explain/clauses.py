@@ -43,8 +43,8 @@ _KNOWN: Final[dict[Kind, ValueKind]] = {
     Kind.LIST: "list",
 }
 
-Notes = Callable[[MetricValue | TraitValue], tuple[str, Evidence | None]]
-"""For a metric or trait: where its value is less than exact, and which events gave it."""
+Notes = Callable[[MetricValue | TraitValue, Expression], tuple[str, Evidence | None]]
+"""For a metric or trait in a clause: what is to be said of its value, and which events gave it."""
 
 
 class Clauses:
@@ -89,13 +89,13 @@ class Clauses:
             text = write(part)
             if text not in seen:
                 seen.add(text)
-                yield self._value(part, text, reasons.get(text, ""))
+                yield self._value(part, text, reasons.get(text, ""), node)
 
-    def _value(self, node: Expression, text: str, reason: str) -> Value:
+    def _value(self, node: Expression, text: str, reason: str, clause: Expression) -> Value:
         if isinstance(node, Since | InStage):
             return Value(text, "duration", self._elapsed(node))
         found = self._look(node)
-        note, evidence = self._notes(node) if isinstance(node, MetricValue | TraitValue) else ("", None)
+        note, evidence = self._notes(node, clause) if isinstance(node, MetricValue | TraitValue) else ("", None)
         beyond = reach(self._moment.traits, node.path) if found is None and isinstance(node, TraitValue) else None
         if beyond is not None:  # of what a trait can hold, only a number becomes missing
             return Value(text, "number", beyond, "beyond ±10^12: it counts as missing", evidence)

@@ -7,24 +7,18 @@ stores or clocks. The values come from the same compiled expressions that the fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from services.stager.explain.blocks import blocks_of, kept_by
-from services.stager.explain.clauses import Clauses, Notes
-from services.stager.explain.evidence import Folded, metric_evidence, trait_evidence
-from services.stager.explain.explanation import Evidence, Explanation, LifecycleView, StageView
+from services.stager.explain.clauses import Clauses
+from services.stager.explain.evidence import Folded
+from services.stager.explain.explanation import Explanation, LifecycleView, StageView
 from services.stager.explain.foresee import lapsed, outlook
+from services.stager.explain.notes import notes_of
 from services.stager.fold.evaluation import first_place
 from services.stager.fold.lifecycles import CompiledLifecycle, CompiledStage
-from services.stager.fold.metrics.aggregates import DISTINCT_MAX
-from services.stager.fold.metrics.timeline import ENTRIES_MAX
-from services.stager.fold.metrics.within import Sliding
 from services.stager.fold.moment import Moment
 from services.stager.fold.profile import Place, Profile
-from services.stager.fold.rules import Rules, indexes_of
-from services.stager.fold.touches import CompiledMetric
-from services.stager.language.definition import MetricValue, TraitValue
-from services.stager.language.written import write_duration
+from services.stager.fold.rules import Rules
 from shared.clock import rfc3339
 from shared.errors import Refused
 
@@ -65,7 +59,7 @@ def _lifecycle(
     moment = moment_of(profile, place, at_ms)
     ahead = outlook(profile, rules, lifecycle.index)
     ends_ms = None if ahead.move is None else ahead.move.at_ms
-    notes = _notes(rules, lifecycle, moment, folded)
+    notes = notes_of(rules, lifecycle, moment, folded)
     clauses = Clauses(lifecycle.compiler, moment, notes, visit_ends_ms=ends_ms)
     stages = [
         stage for stage in lifecycle.stages.values() if not lifecycle.segment or stage.definition.when is not None
@@ -105,29 +99,3 @@ def _stage(
         blocks=() if stage is current else blocks_of(lifecycle, stage, place, at_ms),
         kept_by=kept_by(lifecycle, stage, place, at_ms) if stage is current and because is None else None,
     )
-
-
-def _notes(rules: Rules, lifecycle: CompiledLifecycle, moment: Moment, folded: Sequence[Folded] | None) -> Notes:
-    """What is to be said of each metric and trait of one file beside its value."""
-    indexes = indexes_of(lifecycle.definition, rules.index_of)
-
-    def notes(node: MetricValue | TraitValue) -> tuple[str, Evidence | None]:
-        if isinstance(node, TraitValue):
-            return "", None if folded is None else trait_evidence(node.path[0], folded)
-        index = indexes[node.name]
-        metric, memory = rules.metrics[index], moment.memories[index]
-        value = metric.family.value(memory, moment.t_ms)
-        note = _inexact(metric, memory, value)
-        return note, None if folded is None else metric_evidence(metric, folded, value=value, t_ms=moment.t_ms)
-
-    return notes
-
-
-def _inexact(metric: CompiledMetric, memory: Any, value: Any) -> str:
-    """Where a value is less than exact (LANGUAGE.md 2)."""
-    if metric.definition.function == "distinct" and value is not None and value >= DISTINCT_MAX * 1_000_000:
-        return f"at least {DISTINCT_MAX}"
-    if isinstance(metric.family, Sliding) and memory is not None and len(memory[0]) >= ENTRIES_MAX:
-        slot = write_duration(metric.family.slot_ms)
-        return f"more than {ENTRIES_MAX} events: the oldest are kept together in slots of {slot}"
-    return ""

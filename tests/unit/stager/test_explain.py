@@ -284,7 +284,56 @@ stages: [{stage: a, when: n > 0 and d > 0}]"""
     parts = when(explained(*events, rules=rules_of(text)), "a").parts
 
     assert "slots of 1d" in parts[0].values[0].note
-    assert parts[1].values[0].note == "at least 512"
+    assert parts[1].values[0].note == "at least 512: no more different values are kept"
+
+
+def test_more_different_values_than_are_kept_are_said_to_be_not_known() -> None:
+    rules = rules_of("lifecycle: a\nmetrics: {d: {distinct: p, of: x}}\nstages: [{stage: a, when: d >= 700}]")
+    events = [{**order("2026-01-01"), "event": "x", "properties": {"p": number}} for number in range(600)]
+    note = "at least 512: no more different values are kept, so this is not known"
+
+    assert f"d is 512 ({note})\n" in render(explained(*events, rules=rules))
+    assert "d is 2\n" in render(explained(*events[:2], rules=rules))
+
+
+SIGN_UP = """
+lifecycle: a
+metrics: {done: {sequence: [Visited, [Tried, Asked], Bought], within: 5d}}
+stages: [{stage: a, when: exists(done)}]"""
+
+
+@pytest.mark.parametrize(
+    ("names", "at", "said"),
+    [
+        ("Tried", "2026-01-02", "done is missing\n"),
+        (
+            "Visited",
+            "2026-01-02",
+            "(1 of 3 steps since 2026-01-01T00:00:00.000Z, the next one is Asked or Tried, at the latest 2026-01-06",
+        ),
+        ("Visited Asked", "2026-01-06", "2 of 3 steps since 2026-01-01T00:00:00.000Z, the next one is Bought"),
+        ("Visited Asked", "2026-01-06T00:00:00.001Z", "done is missing\n"),
+        ("Visited Asked - - Visited", "2026-01-06", "2 of 3 steps since 2026-01-01T00:00:00.000Z, the next"),
+        ("Visited Asked - - Visited", "2026-01-07", "1 of 3 steps since 2026-01-05T00:00:00.000Z, the next"),
+        ("Visited Asked Bought", "2026-01-03", "done is 2026-01-03T00:00:00.000Z\n"),
+        (
+            "Visited Asked Bought Visited",
+            "2026-01-04",
+            "done is 2026-01-03T00:00:00.000Z (1 of 3 steps since 2026-01-04",
+        ),
+    ],
+)
+def test_a_sequence_under_way_says_how_far_it_has_come(names: str, at: str, said: str) -> None:
+    events = [{**order(f"2026-01-0{day}"), "event": name} for day, name in enumerate(names.split(), start=1)]
+
+    assert said in render(explained(*events, at=at, rules=rules_of(SIGN_UP)))
+
+
+def test_a_sequence_without_a_span_names_no_latest_time() -> None:
+    rules = rules_of(SIGN_UP.replace(", within: 5d", "").replace("Bought", '"*"'))
+    events = [{**order("2026-01-01"), "event": name} for name in ("Visited", "Tried")]
+
+    assert "the next one is any event)\n" in render(explained(*events, at="2030-01-01", rules=rules))
 
 
 def test_somebody_never_heard_of_is_refused() -> None:

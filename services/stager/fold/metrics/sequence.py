@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.stager.fold.metrics.family import Memory, Occurrence, Timeless
 from services.stager.language.definition import Metric
+
+
+class Progress(NamedTuple):
+    """A match under way: how many steps it has, and when its first was."""
+
+    steps: int
+    start_ms: int
 
 
 class Sequence(Timeless):
@@ -44,6 +51,13 @@ class Sequence(Timeless):
         if self._within_ms is not None and at_ms - shorter[0] > self._within_ms:
             return None
         return [shorter[0], at_ms]
+
+    def progress(self, memory: Memory, t_ms: int) -> Progress | None:
+        """The longest match that an event at this instant could still lead on; None: no match is under way."""
+        for steps, match in reversed(list(enumerate(memory or ()))):
+            if steps and match is not None and (self._within_ms is None or t_ms - match[0] <= self._within_ms):
+                return Progress(steps, match[0])
+        return None
 
     def value(self, memory: Memory, t_ms: int) -> Any:
         """A time, or missing."""
