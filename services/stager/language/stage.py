@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.stager.language.definition import Stage
+from services.stager.language.definition import Constant, Kind, Stage
 from services.stager.language.fields import Fields, is_number, items_of, read_name, read_text_node
 from services.stager.language.grammar import place_of_call
 from services.stager.language.linger import read_linger, read_re_enter
@@ -28,6 +28,7 @@ def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool)
     are_known = len(places) == len(node.items) and all(stage.name for stage in stages)
     if _check_names(places, stages, are_known=are_known) and are_known:
         _check_reach(places, stages, forward_only=forward_only)
+        _warn_of_cover(places, stages)
     return stages
 
 
@@ -110,6 +111,18 @@ def _check_reach(places: list[Fields], stages: tuple[Stage, ...], *, forward_onl
             why = "`from` and `forward_only`" if forward_only else "`from`"
             message = f"no customer can ever reach `{stage.name}`: no path of {why} leads to it"
             fields.faults.add(fields.key("from"), message, text="from")
+
+
+def _warn_of_cover(places: list[Fields], stages: tuple[Stage, ...]) -> None:
+    """Warn of the last stage that always is open and holds: a customer is there, or further on."""
+    for fields, stage, before in reversed(list(zip(places, stages, range(len(stages)), strict=True))):
+        always_holds = "when" not in fields or stage.when == Constant(True, Kind.FLAG)
+        if before and always_holds and stage.came_from is None and stage.re_enter_ms == 0:
+            others = "the stage before it" if before == 1 else "any stage before it"
+            message = f"`{stage.name}` holds for everybody, so nobody is ever in {others}; give it a `when`"
+            place = fields.mapping.get("stage") or fields.mapping
+            fields.faults.add(place, message, severity="warning")
+            return
 
 
 def _reached(stages: tuple[Stage, ...], *, forward_only: bool) -> set[str]:
