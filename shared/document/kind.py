@@ -28,8 +28,10 @@ def kind_of(document: Node) -> str | None:
 
 
 def is_story(document: Node) -> bool:
-    """Whether a document is a story, which `stageline test` reads; it may name its `lifecycle`."""
-    return isinstance(document, Mapping) and document.entries[:1] != () and document.entries[0][0].value == STORY
+    """Whether a document is a story, which `stageline test` reads; further down it may name its `lifecycle`."""
+    if not isinstance(document, Mapping):
+        return False
+    return next((key.value for key, _ in document.entries if key.value in (STORY, *KINDS)), "") == STORY
 
 
 def report_kind(document: Node, faults: Faults) -> None:

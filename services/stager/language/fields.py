@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections import abc
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeGuard
 
 from services.stager.language.definition import Expression
@@ -33,7 +34,8 @@ class Fields:
     """The keys of one mapping. Each reading returns None when the key is absent or (then reported) wrong.
 
     A misspelt key has been reported, and counts as there: what depends on its value is judged no further. `meant` says
-    what others call a key by, where that is not near to its name; `misplaced` are keys that stand elsewhere.
+    what others call a key by, where that is not near to its name; `misplaced` are keys that stand elsewhere, each with
+    what more to say of it; `belongs` says of an unknown key, and of what is near to it, where it was meant to stand.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Fields:
         what: str,
         known: Sequence[str],
         meant: dict[str, str] | None = None,
-        misplaced: Collection[str] = (),
+        misplaced: abc.Mapping[str, str] | None = None,
+        belongs: Callable[[Scalar, str | None], str | None] | None = None,
     ) -> None:
         self.mapping = mapping
         self.faults = faults
         self._what, self._known, self._hints = what, known, Hints()
+        self._belongs = belongs
         self._places = {key.value: key for key, _ in mapping.entries}
         self._torn: dict[str, list[Scalar]] = {}  # by condition, the pieces that YAML has cut off at its commas
         before = ""
@@ -58,8 +62,8 @@ class Fields:
                 self._torn.setdefault(before, []).append(key)
                 continue
             before = key.value
-            if key.value in misplaced and key.value not in known:
-                faults.add(key, f"`{key.value}` does not fit {what}", text=key.value)
+            if misplaced and key.value in misplaced and key.value not in known:
+                faults.add(key, f"`{key.value}` does not fit {what}{misplaced[key.value]}", text=key.value)
             elif key.value not in known:
                 self._report_unknown(key, (meant or {}).get(key.value), is_bare=is_bare)
 
@@ -68,6 +72,9 @@ class Fields:
             self.faults.add(key, NO_SPACE)
             return
         suggestion = meant or self._hints.nearest(key.value, self._known)
+        if self._belongs and (place := self._belongs(key, suggestion)):
+            self.faults.add(key, place, text=key.value)
+            return
         listed = " (several in one place are a list, as in `[A, B]`)" if is_bare and not suggestion else ""
         message = f"{self._what} has no key `{key.value}`{listed}"
         self.faults.add(key, message, text=key.value, suggestion=suggestion)
@@ -238,6 +245,11 @@ def read_time_node(node: Node, faults: Faults, *, what: str) -> int | None:
         message, meant = why_no_time(text)
         faults.add(node, f"{what} is a time: {message}", suggestion=meant)
     return at
+
+
+def as_list(text: str) -> str:
+    """A text with commas as the list that was meant."""
+    return f"[{', '.join(part.strip() for part in text.split(','))}]"
 
 
 def items_of(node: Node) -> tuple[Node, ...]:

@@ -12,7 +12,7 @@ from services.stager.language.expression import check_name
 from services.stager.language.fields import Fields, read_name, report_problems
 from services.stager.language.metric import AnyMetric, bounds_of, read_metrics
 from services.stager.language.scope import Scope
-from services.stager.language.stage import read_description, read_stage, read_stages
+from services.stager.language.stage import STAGE_KEYS, read_description, read_stage, read_stages
 from services.stager.language.version import version_of
 from services.stager.language.walk import metrics_named
 from shared.document.nodes import Faults, Listing, Mapping, Scalar, Severity, nearest
@@ -34,7 +34,7 @@ def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle
     """The lifecycle of a document of the kind `lifecycle` or `segment`. It is right when no error is reported."""
     is_segment = kind == "segment"
     what, known = ("segment", SEGMENT_KEYS) if is_segment else ("lifecycle", LIFECYCLE_KEYS)
-    fields = Fields(document, faults, what=f"a {what}", known=known)
+    fields = Fields(document, faults, what=f"a {what}", known=known, belongs=None if is_segment else _of_a_stage)
     zone = _zone(fields)
     node = document.get("metrics")
     has_metrics = node is not None and not (isinstance(node, Scalar) and node.meaning is None)
@@ -58,6 +58,12 @@ def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle
         description=read_description(fields),
     )
     return replace(lifecycle, version=version_of(lifecycle))
+
+
+def _of_a_stage(key: Scalar, _near: str | None) -> str | None:
+    """What to say of a stage's key that stands beside `stages`."""
+    is_meant = key.value in STAGE_KEYS and key.value != "stage"
+    return f"`{key.value}` belongs to a stage: indent it like the stage's other keys" if is_meant else None
 
 
 def warn_of_unused(document: Mapping, lifecycle: Lifecycle, faults: Faults) -> None:

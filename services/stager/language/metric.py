@@ -116,10 +116,16 @@ def _read_metric(node: Node, faults: Faults, *, name: str, zone: str) -> Metric 
     (function,) = written
     form = _FORMS[function]
     known = metric_keys()[function]
-    fields = Fields(node, faults, what=f"`{function}`", known=known, meant=_MEANT, misplaced=_OPTIONS)
+    fields = Fields(node, faults, what=f"`{function}`", known=known, meant=_MEANT, misplaced=_misplaced(form, name))
     metric = _with_events(Metric(name, function, form.kind), fields, form=form)
     metric = replace(metric, where=fields.condition("where", WHERE)) if "where" in known else metric
     return _with_options(metric, fields, zone=zone)
+
+
+def _misplaced(form: _Form, name: str) -> dict[str, str]:
+    """The options that other functions have, and what to say of them."""
+    asked = f"; a condition asks how long ago that was, as in `since({name}) < 30d`" if form.kind is Kind.TIME else ""
+    return {option: asked if option == "within" else "" for option in _OPTIONS}
 
 
 def _report_function(node: Mapping, faults: Faults, *, written: list[MetricFunction]) -> None:
@@ -191,6 +197,12 @@ def event_nodes(metric: Mapping) -> tuple[Node, ...]:
     if node is None:
         return ()
     return items_of(node) if function == "sequence" else (node,)
+
+
+def path_node(metric: Mapping) -> Node | None:
+    """Where a metric's mapping names a property of its events; None where it names none."""
+    function = next((function for function, form in _FORMS.items() if form.of and metric.get(function)), None)
+    return metric.get(function) if function is not None else None
 
 
 def _path(node: Node, faults: Faults, *, what: str) -> tuple[str, ...]:

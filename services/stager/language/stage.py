@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.stager.language.definition import Constant, Kind, Stage
-from services.stager.language.fields import Fields, is_number, items_of, read_name, read_text_node
+from services.stager.language.fields import Fields, as_list, is_number, items_of, read_name, read_text_node
 from services.stager.language.grammar import place_of_call
 from services.stager.language.linger import read_linger, read_re_enter
 from services.stager.language.scope import Scope
@@ -11,6 +11,7 @@ from services.stager.language.walk import counts_the_visit
 from shared.document.nodes import Faults, Hints, Listing, Mapping, Node, Scalar
 
 STAGE_KEYS = ("stage", "when", "until", "from", "re_enter", "min_stay", "linger", "description")
+_LIFECYCLE_KEYS = ("metrics", "forward_only", "zone", "carry")
 
 
 def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool) -> tuple[Stage, ...]:
@@ -21,7 +22,11 @@ def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool)
     places: list[Fields] = []
     for item in node.items:
         if isinstance(item, Mapping):
-            places.append(Fields(item, faults, what="a stage", known=STAGE_KEYS, meant={"name": "stage"}))
+            places.append(
+                Fields(
+                    item, faults, what="a stage", known=STAGE_KEYS, meant={"name": "stage"}, belongs=_of_the_lifecycle
+                )
+            )
         else:
             faults.add(item, "a stage begins with `- stage: NAME`")
     stages = tuple(read_stage(place, name=_name(place), scope=scope) for place in places)
@@ -30,6 +35,12 @@ def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool)
         _check_reach(places, stages, forward_only=forward_only)
         _warn_of_cover(places, stages)
     return stages
+
+
+def _of_the_lifecycle(key: Scalar, _near: str | None) -> str | None:
+    """What to say of a lifecycle's key that stands in a stage."""
+    message = f"`{key.value}` belongs to the whole lifecycle: it stands at the margin, beside `stages`"
+    return message if key.value in _LIFECYCLE_KEYS else None
 
 
 def read_stage(fields: Fields, *, name: str, scope: Scope) -> Stage:
@@ -97,7 +108,9 @@ def _check_names(places: list[Fields], stages: tuple[Stage, ...], *, are_known: 
             text = item.value if isinstance(item, Scalar) and (is_number(item) or isinstance(item.meaning, str)) else ""
             if are_known and text.strip() and text not in known:
                 message = f"`from` names `{text}`, which is no stage of this lifecycle"
-                fields.faults.add(item, message, suggestion=hints.nearest(text, known))
+                several = [part.strip() for part in text.split(",")]
+                suggestion = as_list(text) if known.issuperset(several) else hints.nearest(text, known)
+                fields.faults.add(item, message, suggestion=suggestion)
     return len(seen) == len(stages)
 
 

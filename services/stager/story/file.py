@@ -27,14 +27,23 @@ def load_stories(paths: Sequence[Path]) -> tuple[list[Story], list[Fault]]:
     found: list[Fault] = []
     for path in files_of(paths):
         documents, syntax = read_file(path)
-        found += syntax
-        for document in documents:
-            if isinstance(document, Mapping) and is_story(document):
-                faults = Faults()
-                story = read_story(document, faults, file=path)
-                found += faults.in_order()
-                if not faults.in_order():
-                    stories.append(story)
+        told, faults = read_stories(documents)
+        stories += told
+        found += (*syntax, *faults)
+    return stories, found
+
+
+def read_stories(documents: Iterable[Node]) -> tuple[list[Story], list[Fault]]:
+    """The stories among these documents that are right, and what is wrong with the others."""
+    stories: list[Story] = []
+    found: list[Fault] = []
+    for document in documents:
+        if isinstance(document, Mapping) and is_story(document):
+            faults = Faults()
+            story = read_story(document, faults, file=Path(document.source.file))
+            found += faults.in_order()
+            if not faults.in_order():
+                stories.append(story)
     return stories, found
 
 
