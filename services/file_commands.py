@@ -161,6 +161,6 @@ def import_file(
     name: Annotated[str, typer.Option(help="What this import is called; else as the file is.")] = "",
 ) -> None:
     """Send a file of history to ingest. Sending the same file again, also after a break, adds nothing twice."""
-    from services.ingest.import_command import Destination, run_import
+    from services.ingest.imports.command import Destination, run_import
 
     raise typer.Exit(run_import(file, Destination(url, key), name=name))

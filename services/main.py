@@ -158,7 +158,7 @@ async def _opened_log(settings: Settings, clock: Clock, stop: asyncio.Event) -> 
 async def migrate_tables(database: str) -> None:
     """Bring the tables of all services to this version. Errors: Unavailable."""
     from services.notifier.deliveries_sql import MIGRATIONS as NOTIFIER_MIGRATIONS
-    from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
+    from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
     from shared.database import make_engine
     from shared.migrate import migrate as migrate_one
 

@@ -96,7 +96,8 @@ def _flows(flows: list[dict[str, Any]]) -> Group:
         stay = f"{flow['mean_stay_ms'] / DAY_MS:.1f} days" if flow["from_stage"] else ""
         table.add_row(flow["lifecycle"], flow["from_stage"] or "-", flow["to_stage"] or "-", f"{flow['moves']:,}", stay)
     rest = len(flows) - len(shown)
-    more = Text(f"... and {rest} more kinds of moves" if rest else "", "dim")
+    kinds = "kind" if rest == 1 else "kinds"
+    more = Text(f"... and {rest} more {kinds} of moves" if rest else "", "dim")
     return Group(Text("\nMoves between stages, and how long customers had stayed", "bold"), table, more)
 
 

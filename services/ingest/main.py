@@ -7,13 +7,13 @@ import socket
 
 import structlog
 
-from services.ingest.api import make_app
+from services.ingest.access.control import AccessControl
+from services.ingest.admission.schemas import read_schemas
 from services.ingest.delivery import Delivery
-from services.ingest.desk import Ingest
-from services.ingest.doorman import Doorman
-from services.ingest.ledger import Ledger
-from services.ingest.room import Room
-from services.ingest.schemas import read_schemas
+from services.ingest.http.api import make_app
+from services.ingest.http.handlers import Ingest
+from services.ingest.imports.ledger import Ledger
+from services.ingest.request.capacity import Capacity
 from services.ingest.settings import IngestSettings
 from shared.clock import Clock, SystemClock
 from shared.collector import spare_the_collector
@@ -51,12 +51,12 @@ async def _serve_on(
 ) -> None:
     topics = Topics(settings.topic_prefix, settings.partitions)
     await until_available(lambda: log.ensure(topics.all()), stop, what="the log")
-    doorman = Doorman(settings.write_keys, clock=clock, rate=settings.rate_events_s)
+    access = AccessControl(settings.write_keys, clock=clock, rate=settings.rate_events_s)
     ingest = Ingest(
-        doorman=doorman,
+        access=access,
         delivery=Delivery(log, topics, timeout_s=settings.append_timeout_s),
         ledger=Ledger(log, topics, timeout_s=settings.append_timeout_s),
-        room=Room(bytes_max=settings.waiting_bytes, requests_max=settings.waiting_requests),
+        capacity=Capacity(bytes_max=settings.waiting_bytes, requests_max=settings.waiting_requests),
         clock=clock,
         stop=stop,
         schemas=read_schemas(settings.schemas) if settings.schemas else None,
@@ -70,5 +70,5 @@ async def _serve_on(
     spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         if settings.write_keys_file is not None:
-            tasks.create_task(doorman.watch(settings.write_keys_file, stop))
+            tasks.create_task(access.watch(settings.write_keys_file, stop))
         await serve_http(app, listener, stop, listen_on_s=settings.drain_listen_s)

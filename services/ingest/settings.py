@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from services.ingest.keys import FORM, SETTING, WriteKeys, parse_write_keys
+from services.ingest.access.keys import FORM, SETTING, WriteKeys, parse_write_keys
+from services.ingest.admission.schemas import Mode
 from services.ingest.limits import APPEND_TIMEOUT_S, WAITING_BYTES_MAX, WAITING_BYTES_MIN, WAITING_REQUESTS_MAX
-from services.ingest.schemas import Mode
 from shared.errors import Refused
 from shared.settings import PREFIX, Settings
 

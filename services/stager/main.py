@@ -7,15 +7,15 @@ import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from services.stager.api import make_app
 from services.stager.fold.rules import compile_rules
+from services.stager.http.api import make_app
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
 from services.stager.settings import StagerSettings
 from services.stager.store import Store
-from services.stager.store_postgres import StorePostgres
-from services.stager.store_sqlite import StoreSqlite
-from services.stager.worker import Worker
+from services.stager.store_sql.postgres import StorePostgres
+from services.stager.store_sql.sqlite import StoreSqlite
+from services.stager.worker.worker import Worker
 from shared.clock import Clock
 from shared.collector import spare_the_collector
 from shared.database import make_engine

@@ -11,7 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.main import migrate_tables
-from services.stager.tables import positions
+from services.stager.store_sql.tables import positions
 from shared.database import make_engine
 from shared.log import Entry
 from shared.log_kafka import KafkaLog

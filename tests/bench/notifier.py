@@ -16,7 +16,7 @@ import httpx
 from sqlalchemy import insert
 
 from services.main import migrate_tables
-from services.stager.tables import visits
+from services.stager.store_sql.tables import visits
 from shared.clock import SystemClock, rfc3339
 from shared.database import make_engine, writing
 from shared.log import Entry

@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, text
 from services.main import migrate_tables
 from services.notifier.delivery import Outcome, delivery_id
 from services.notifier.tables import deliveries
-from services.stager.tables import visits
+from services.stager.store_sql.tables import visits
 from shared.clock import rfc3339
 from shared.database import make_engine, reading, writing
 from shared.log import Entry

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sql
 
 from services.main import migrate_tables
-from services.stager.tables import transitions as transition_table
+from services.stager.store_sql.tables import transitions as transition_table
 from shared.clock import SystemClock, rfc3339, to_ms
 from shared.database import make_engine
 from shared.event import Event, encode

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.notifier.tables import deliveries
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_paths
-from services.stager.tables import transitions as transition_table
+from services.stager.store_sql.tables import transitions as transition_table
 from shared.event import decode as decode_event
 from shared.log import Log
 from shared.topics import Topics

@@ -13,16 +13,16 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from ruamel.yaml import YAML
 
-from services.ingest.admit import Intake, admit
+from services.ingest.admission.admit import Intake, admit
 from services.ingest.encode import entries, import_ends
-from services.ingest.ledger import Ledger, Note, import_id, marked
+from services.ingest.imports.ledger import Ledger, Note, import_id, marked
 from services.notifier.channel_kafka import KafkaChannel
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
-from services.stager.owned import OwnedPartition
-from services.stager.publisher import Publisher
 from services.stager.store import Claim, DueRow, Position
-from services.stager.stretch import decode_record
+from services.stager.worker.owned import OwnedPartition
+from services.stager.worker.publisher import Publisher
+from services.stager.worker.stretch import decode_record
 from shared.clock import DAY_MS
 from shared.event import Event, tick
 from shared.log import Entry

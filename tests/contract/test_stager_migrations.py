@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from services.stager.tables import MIGRATIONS, metadata
+from services.stager.store_sql.tables import MIGRATIONS, metadata
 from shared.database import make_engine
 from shared.migrate import is_current, migrate
 

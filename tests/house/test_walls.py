@@ -10,8 +10,8 @@ import pytest
 from tests.house.pages import ROOT
 
 _CORES = ("services/stager/fold", "services/stager/language")
-_CORE_FILES = ("services/ingest/admit.py", "services/ingest/item.py", "services/notifier/plan.py",
-    "services/notifier/retry.py", "services/notifier/decisions.py", "services/stager/draft.py")  # fmt: skip
+_CORE_FILES = ("services/ingest/admission/admit.py", "services/ingest/admission/item.py", "services/notifier/plan.py",
+    "services/notifier/retry.py", "services/notifier/decisions.py", "services/stager/worker/draft.py")  # fmt: skip
 _CLOCKS = {"Clock", "SystemClock", "ManualClock"}
 
 

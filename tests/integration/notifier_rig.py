@@ -19,7 +19,7 @@ from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName
 from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
-from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
+from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
 from shared.clock import ManualClock
 from shared.database import make_engine
 from shared.http import bind

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, insert
 
-from services.stager.tables import customers, visits
+from services.stager.store_sql.tables import customers, visits
 from shared.database import make_engine, writing
 from shared.transition import Transition
 from tests.builders_notifier import NOW_MS

@@ -19,8 +19,8 @@ from services.stager.fold.profile import Profile
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_paths
 from services.stager.settings import StagerSettings
-from services.stager.tables import profiles, quarantine, stage_counts
-from services.stager.worker import Limits, Worker
+from services.stager.store_sql.tables import profiles, quarantine, stage_counts
+from services.stager.worker.worker import Limits, Worker
 from shared.clock import ManualClock, rfc3339
 from shared.database import make_engine
 from shared.event import Event, encode

@@ -16,7 +16,7 @@ from services.notifier.deliveries_sql import MIGRATIONS as NOTIFIER_MIGRATIONS
 from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
 from services.notifier.subscription_file import load_text
-from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
+from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
 from shared.clock import SystemClock, rfc3339
 from shared.database import make_engine
 from shared.log import Entry

@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from services.ingest.api import make_app
+from services.ingest.access.control import AccessControl
+from services.ingest.access.keys import parse_write_keys
 from services.ingest.delivery import Delivery
-from services.ingest.desk import Ingest
-from services.ingest.doorman import Doorman
-from services.ingest.keys import parse_write_keys
-from services.ingest.ledger import Ledger
-from services.ingest.room import Room
+from services.ingest.http.api import make_app
+from services.ingest.http.handlers import Ingest
+from services.ingest.imports.ledger import Ledger
+from services.ingest.request.capacity import Capacity
 from shared.clock import ManualClock
 from shared.errors import Malformed, Refused, Unavailable
 from shared.event import Event, decode
@@ -37,10 +37,10 @@ def make_client(
     clock = beside.pop("clock", None) or ManualClock(NOW_MS)
     topics = Topics("t", len(log.partitions))
     ingest = Ingest(
-        doorman=Doorman(parse_write_keys(KEYS), clock=clock),
+        access=AccessControl(parse_write_keys(KEYS), clock=clock),
         delivery=Delivery(log, topics, timeout_s=0.05),
         ledger=Ledger(log, topics, timeout_s=0.05),
-        room=Room(bytes_max=bytes_max, requests_max=requests_max),
+        capacity=Capacity(bytes_max=bytes_max, requests_max=requests_max),
         clock=clock,
         stop=asyncio.Event(),
         **beside,

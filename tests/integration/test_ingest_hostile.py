@@ -13,8 +13,9 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import shared.http_protocol
-from services.ingest import body, border
+from services.ingest.http import event_app as border
 from services.ingest.limits import WAITING_BYTES_MIN
+from services.ingest.request import body
 from shared.http_protocol import QUEUED_MAX
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_serve import serving

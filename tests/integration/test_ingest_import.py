@@ -14,9 +14,9 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from services.ingest.body import BrokenOff, Stopping
 from services.ingest.delivery import Delivery
-from services.ingest.history import Import
+from services.ingest.imports.history import Import
+from services.ingest.request.body import BrokenOff, Stopping
 from shared.clock import ManualClock
 from shared.errors import Unavailable
 from shared.event import Event, decode

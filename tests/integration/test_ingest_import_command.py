@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest import body, import_command
-from services.ingest.import_command import Destination, run_import
+from services.ingest.imports import command as import_command
+from services.ingest.imports.command import Destination, run_import
+from services.ingest.request import body
 from shared.clock import SystemClock
 from shared.errors import Refused, Unavailable
 from shared.log import Entry

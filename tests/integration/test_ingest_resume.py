@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-import services.ingest.history
-import services.ingest.resumption
-from services.ingest.ledger import Ledger, import_id
+import services.ingest.imports.history
+import services.ingest.imports.resumption
+from services.ingest.imports.ledger import Ledger, import_id
 from services.ingest.refusal import Rejected
 from shared.event import decode
 from shared.log import Entry, Log
@@ -87,7 +87,7 @@ async def test_a_whole_file_sent_again_adds_nothing(log: EmbeddedLog) -> None:
 async def test_a_second_service_knows_what_the_first_one_took(
     log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.ingest.resumption, "IMPORT_NOTE_LINES", 1000)
+    monkeypatch.setattr(services.ingest.imports.resumption, "IMPORT_NOTE_LINES", 1000)
     async with serving(log) as (client, _):
         await client.post("/v1/import?end=false", content=lines(0, 2500), headers=KEY)
     async with serving(log) as (client, _):
@@ -203,7 +203,7 @@ async def test_a_file_of_which_every_line_was_refused_may_be_mended(log: Embedde
 async def test_more_refused_lines_than_are_remembered_are_never_taken_for_done(
     log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.ingest.resumption, "IMPORT_APART_MAX", 2)
+    monkeypatch.setattr(services.ingest.imports.resumption, "IMPORT_APART_MAX", 2)
     bad = b"".join(lines(number, number + 1) + b'{"event":"e"}\n' for number in range(0, 10, 2))
     async with serving(log) as (client, _):
         await client.post("/v1/import", content=bad, headers=KEY)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from services.ingest.admission.schemas import Mode, read_schemas
 from services.ingest.limits import REJECTS_NOTED_MAX
-from services.ingest.schemas import Mode, read_schemas
 from tests.fakes.log_memory import MemoryLog
 from tests.integration.test_ingest_api import make_client, track
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import shared.http
-from services.ingest.keys import parse_write_keys
+from services.ingest.access.keys import parse_write_keys
 from services.ingest.main import serve
 from services.ingest.settings import IngestSettings
 from shared.errors import Refused, Unavailable

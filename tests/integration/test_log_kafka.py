@@ -204,17 +204,6 @@ async def test_a_position_that_retention_has_passed_is_refused_by_name(
         await read_on(reader)
 
 
-async def test_a_record_is_read_within_the_latency_that_the_fetch_wait_allows(log: KafkaLog, topic: str) -> None:
-    reader = await owning_all(log.reader(topic, group=topic))
-    reader.start(dict.fromkeys(range(PARTITIONS), 0))
-    await reader.read(records_max=10, timeout_s=0.1)
-    began = time.monotonic()
-    await append(log, topic, b"a")
-    while not (await reader.read(records_max=10, timeout_s=1)).records:
-        assert time.monotonic() - began < WITHIN_S
-    assert time.monotonic() - began < 1
-
-
 class Process:
     """A member of a group in a process of its own, and what it said so far."""
 

@@ -20,7 +20,7 @@ from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome
 from services.notifier.gate import Cleared, Gate
 from services.notifier.sender import LEASE_MS, result_of
-from services.stager.tables import MIGRATIONS as STAGER_MIGRATIONS
+from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, ManualClock, from_ms, rfc3339
 from shared.database import make_engine
 from shared.migrate import migrate

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.stager.api import make_app
+from services.stager.http.api import make_app
 from tests.fakes.faulty import Faulty
 from tests.integration.stager_rig import Rig, Run, rig_of
 

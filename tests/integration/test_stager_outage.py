@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.stager.worker import POLL_TIMEOUT_MIN_S, POLL_TIMEOUT_S, Limits
+from services.stager.worker.worker import POLL_TIMEOUT_MIN_S, POLL_TIMEOUT_S, Limits
 from tests.integration.stager_rig import Rig, rig_of
 
 AT_ONCE = Limits(retry_first_s=0, retry_max_s=0, doubt_s=0.05, remember_every_s=0)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.stager.publisher import Publisher
 from services.stager.store import Claim
+from services.stager.worker.publisher import Publisher
 from shared.errors import FenceLost
 from shared.log import Entry
 from shared.transition import decode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.stager.worker import Limits
+from services.stager.worker.worker import Limits
 from shared.errors import Unavailable
 from shared.log import Arrival
 from tests.integration.stager_rig import Rig, rig_of

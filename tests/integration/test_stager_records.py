@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.stager.owned import BAD_RECORDS_MAX
-from services.stager.worker import POLL_TIMEOUT_S
+from services.stager.worker.owned import BAD_RECORDS_MAX
+from services.stager.worker.worker import POLL_TIMEOUT_S
 from shared.errors import Refused
 from shared.log import Arrival, Topic
 from tests.fakes.faulty import Gate

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.stager.fold.partition import IMPORT_QUIET_MS
-from services.stager.ticker import TICK_INTERVAL_MS
-from services.stager.worker import Limits
+from services.stager.worker.ticker import TICK_INTERVAL_MS
+from services.stager.worker.worker import Limits
 from shared.clock import DAY_MS
 from shared.transition import decode
 from tests.integration.stager_rig import Rig, rig_of

@@ -16,7 +16,7 @@ from services.notifier.main import load_subscriptions
 from services.notifier.replay import Beginning, Replayed
 from services.notifier.settings import NotifierSettings
 from services.notifier.transitions_sql import SqlTransitions
-from services.stager.tables import customers, positions, transitions
+from services.stager.store_sql.tables import customers, positions, transitions
 from shared.clock import DAY_MS, HOUR_MS, rfc3339
 from shared.database import make_engine, writing
 from shared.errors import Refused

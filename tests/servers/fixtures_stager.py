@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from services.stager.store import Store
-from services.stager.store_postgres import StorePostgres
-from services.stager.store_sqlite import StoreSqlite
-from services.stager.tables import MIGRATIONS
+from services.stager.store_sql.postgres import StorePostgres
+from services.stager.store_sql.sqlite import StoreSqlite
+from services.stager.store_sql.tables import MIGRATIONS
 from shared.clock import Clock, ManualClock
 from shared.database import make_engine
 from shared.migrate import migrate

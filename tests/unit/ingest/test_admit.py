@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.ingest.admit import Intake, admit, admit_item
+from services.ingest.admission.admit import Intake, admit, admit_item
 from services.ingest.refusal import Rejected
 from shared.clock import rfc3339, to_ms
 from shared.event import Event, decode, encode

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.body import GZIP_MEMBER_BYTES_MIN, GZIP_SMALL_MEMBERS_MAX, BrokenOff, Unpacker
+from services.ingest.imports.lines import BEGINNING_BYTES, Lines, TooLong
 from services.ingest.limits import CHUNK_BYTES_MAX, EVENT_BYTES_MAX
-from services.ingest.lines import BEGINNING_BYTES, Lines, TooLong
+from services.ingest.request.body import GZIP_MEMBER_BYTES_MIN, GZIP_SMALL_MEMBERS_MAX, BrokenOff, Unpacker
 
 
 def unpacked(*chunks: bytes) -> bytes:

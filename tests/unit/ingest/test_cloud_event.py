@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.ingest.admit import Intake
-from services.ingest.cloud_event import admit_binary, admit_list, admit_structured, read_list
+from services.ingest.admission.admit import Intake
+from services.ingest.admission.cloud_event import admit_binary, admit_list, admit_structured, read_list
 from services.ingest.limits import BATCH_EVENTS_MAX
 from services.ingest.refusal import Code, Rejected
 from shared.event import Event

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.cut import cut_batch, write_key_of
-from services.ingest.envelope import read_batch
+from services.ingest.admission.cut import cut_batch, write_key_of
+from services.ingest.admission.envelope import read_batch
 from services.ingest.limits import BATCH_BYTES_MAX, BATCH_EVENTS_MAX
 from services.ingest.refusal import Code, Rejected
 

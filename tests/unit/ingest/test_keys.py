@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from services.ingest.keys import WriteKeys, basic_user, bearer_token, parse_write_keys
+from services.ingest.access.keys import WriteKeys, basic_user, bearer_token, parse_write_keys
 from services.ingest.settings import IngestSettings
 from shared.errors import Refused
 from shared.settings import read_settings

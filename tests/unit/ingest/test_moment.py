@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from services.ingest.admit import Intake, admit_item
-from services.ingest.moment import moment_ms
+from services.ingest.admission.admit import Intake, admit_item
+from services.ingest.admission.moment import moment_ms
 from services.ingest.refusal import Rejected
 
 SECOND_MS = 1_577_836_799_000  # 2019-12-31T23:59:59Z

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.admit import Intake, admit, admit_batch
-from services.ingest.envelope import read_batch
-from services.ingest.plain import admit_plain
+from services.ingest.admission.admit import Intake, admit, admit_batch
+from services.ingest.admission.envelope import read_batch
+from services.ingest.admission.plain import admit_plain
 from services.ingest.refusal import Code, Rejected
 from shared.clock import rfc3339
 from shared.event import Event, encode

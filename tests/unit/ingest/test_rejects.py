@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from services.ingest.http.rejects import EXCERPT_BYTES_MAX, REJECTS_KEPT_MAX, Reject, Rejects, excerpt_of
 from services.ingest.refusal import Code
-from services.ingest.rejects import EXCERPT_BYTES_MAX, REJECTS_KEPT_MAX, Reject, Rejects, excerpt_of
 
 
 def reject(source: str | None, number: int) -> Reject:

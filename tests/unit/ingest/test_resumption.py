@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from services.ingest import history, resumption
 from services.ingest.delivery import Delivery
-from services.ingest.history import Import
-from services.ingest.ledger import Ledger
+from services.ingest.imports import history, resumption
+from services.ingest.imports.history import Import
+from services.ingest.imports.ledger import Ledger
+from services.ingest.imports.resumption import Resumption
 from services.ingest.refusal import Code, Rejected
-from services.ingest.resumption import Resumption
 from shared.clock import ManualClock
 from shared.errors import Unavailable
 from shared.event import decode

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.ingest.schemas import Schemas, read_schemas
+from services.ingest.admission.schemas import Schemas, read_schemas
 from shared.errors import Refused
 from shared.event import Event
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.stager.api import make_app
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
+from services.stager.http.api import make_app
 from services.stager.language.file import load_text
 from services.stager.settings import StagerSettings
 from services.stager.simulate.simulation import Simulation, read_lines

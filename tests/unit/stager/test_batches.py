@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from services.stager.fold.rules import compile_rules
-from services.stager.owned import Folded, OwnedPartition
 from services.stager.store import Claim, DueRow, Kept, Position
-from services.stager.stretch import Decoded
+from services.stager.worker.owned import Folded, OwnedPartition
+from services.stager.worker.stretch import Decoded
 from shared.clock import rfc3339
 from shared.event import Event
 from shared.transition import encode

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.stager.cache import ENTRY_OVERHEAD_BYTES, ProfileCache
 from services.stager.store import Kept
+from services.stager.worker.cache import ENTRY_OVERHEAD_BYTES, ProfileCache
 
 
 def _kept(size: int = 100) -> Kept:

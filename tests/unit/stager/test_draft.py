@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.stager.draft import Draft
 from services.stager.store import CountRow, MoveRow, VisitRow
+from services.stager.worker.draft import Draft
 from shared.clock import HOUR_MS
 from tests.unit.stager.builders import moved
 

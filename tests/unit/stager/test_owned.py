@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from services.stager.cache import ENTRY_OVERHEAD_BYTES
 from services.stager.fold.partition import IMPORT_QUIET_MS
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Stage
-from services.stager.owned import BAD_RECORDS_MAX, Folded, OwnedPartition
 from services.stager.store import Claim, DueRow, Kept, Position
-from services.stager.stretch import decode_record
+from services.stager.worker.cache import ENTRY_OVERHEAD_BYTES
+from services.stager.worker.owned import BAD_RECORDS_MAX, Folded, OwnedPartition
+from services.stager.worker.stretch import decode_record
 from shared.clock import rfc3339
 from shared.event import Event, encode
 from tests.unit.fold.builders import at_least, days, lifecycle, metric, silent_for

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from services.stager.owned import Folded
-from services.stager.publisher import Publisher
-from services.stager.settle import PROVE_AFTER_S, Settler
 from services.stager.store import PartitionBatch, Position, Store
+from services.stager.worker.owned import Folded
+from services.stager.worker.publisher import Publisher
+from services.stager.worker.settle import PROVE_AFTER_S, Settler
 from shared.errors import FenceLost, Unavailable
 from shared.log import Reader
 from shared.topics import Topics

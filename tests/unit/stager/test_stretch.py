@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.stager.stretch import stretches
+from services.stager.worker.stretch import stretches
 from tests.unit.stager.builders import LogRecord, tick, track
 
 

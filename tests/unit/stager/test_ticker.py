@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from services.stager.owned import OwnedPartition
-from services.stager.ticker import TICK_INTERVAL_MS, Ticker
+from services.stager.worker.owned import OwnedPartition
+from services.stager.worker.ticker import TICK_INTERVAL_MS, Ticker
 from shared.errors import Unavailable
 from tests.fakes.log_memory import MemoryLog
 

@@ -1,0 +1,1 @@
+"""What clients send becomes events or refusals; pure."""

@@ -1,0 +1,1 @@
+"""The HTTP border: routes, handlers, and what callers read."""

@@ -1,0 +1,1 @@
+"""What a request under way takes: its body as it arrives, and its part of the capacity."""

@@ -1,0 +1,1 @@
+"""The HTTP routes: counts, flows and progress, and everything about one customer."""

@@ -1,0 +1,1 @@
+"""What owns partitions: it reads, folds, saves and publishes, and appends ticks when something is due."""
