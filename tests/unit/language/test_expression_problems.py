@@ -127,6 +127,8 @@ BAD: dict[str, tuple[int, str, str, str | None]] = {
         "+02:00",
         '"2026-01-31T10:20+02:00"',
     ),
+    'last_order > date("31.1.2026")': (18, '"31.1.2026"', "no time", '"2026-01-31"'),
+    'last_order > date("2026/1/5 10:20")': (18, '"2026/1/5 10:20"', "no time", '"2026-01-05 10:20"'),
     'last_order > date("2026-01-01T10")': (18, '"2026-01-01T10"', "no time", None),
     # types
     'orders >= "3"': (10, '"3"', '`orders` is a number and `"3"` is a text', "3"),

@@ -74,6 +74,8 @@ BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
     "{count: A, calendar: day, back: -1}": (38, "-1", "whole number", None),
     "{count: A, calendar: day, back: 1.5}": (38, "1.5", "whole number", None),
     "{count: A, between: 2026-01-01}": (26, "2026-01-01", "two times", None),
+    "{count: A, between: [2026-1-5, 2026-02-01]}": (27, "2026-1-5", "is a time", "2026-01-05"),
+    '{count: A, where: "x == "EUR""}': (30, '"', "inside double quotes write single ones", None),
     "{count: A, between: [2026-01-01, x]}": (39, "x", "is a time", None),
     "{count: A, between: [2026-01-01, 2026-01-01]}": (39, "2026-01-01", "must be later than", None),
     "{sum: p}": (7, "sum", "needs `of`", None),
@@ -151,6 +153,10 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     "when: in_stage() > 1d": (7, 11, "in_stage()", "needs an `until`", None),
     'when: "n > 1 and\n      entered () == entered()"': (8, 7, "entered ()", "needs an `until`", None),
     "when: |\n      n >=\n\n": (8, 11, "", "too early", None),
+    'when: traits.x == "a: b"': (7, 25, ":", "put single ones around the whole of it", None),
+    'when: "traits.x == "EUR""': (7, 24, '"', "inside double quotes write single ones", None),
+    "when: [traits.x, traits.y]": (7, 11, "[traits.x, traits.y]", "join its parts with `and`", None),
+    "when: {n: 3}": (7, 11, "{n: 3}", "join its parts with `and`", None),
     "when: !n": (7, 11, "!", "must stand in quotes", None),
     "when: *n": (7, 11, "*n", "must stand in quotes", None),
     "until: n > 1": (7, 5, "until", "needs a `when`", None),
@@ -384,9 +390,12 @@ def test_a_name_is_taken_once_over_all_files(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"lifecycle: \xe9")
 
-    latin, absent = check_paths([tmp_path, tmp_path / "absent.yaml"])
+    (tmp_path / "wide.yaml").write_bytes("lifecycle: x".encode("utf-16"))
+
+    absent, latin, wide = sorted(check_paths([tmp_path, tmp_path / "absent.yaml"]))
 
     assert "UTF-8" in latin.message
+    assert "is UTF-16" in wide.message
     assert "No such file" in absent.message
 
 
