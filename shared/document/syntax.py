@@ -35,6 +35,7 @@ _MISSING_COMMA = re.compile(r"[^\s,{\[:][^,{\[:]*\s([A-Za-z_]+)$")
 _WORDS = re.compile(r"[ ]*(?:- +)*[A-Za-z_][^:]*")
 _TIGHT = re.compile(r"[ ]*(?:- +)*[A-Za-z_]+:(?=\S)")
 _SIGN = re.compile(r"[:-]\s+([&*!])")
+_DOUBLE = '"'
 _COMMENT = re.compile(r"\s#")
 
 
@@ -142,10 +143,13 @@ class _Place:
         indent, own = self._draft.indent_of(row), self._draft.indent_of(self._row)
         return own is None or (indent is not None and own <= indent)
 
-    def _quotes_around(self) -> str:
-        """Which quotes can stand around a value that has opened others and not closed them; empty where it has none."""
-        odd = [sign for sign in "\"'" if self._before.count(sign) % 2 == 1]
-        return "" if not odd else "single" if odd[0] == '"' else "double"
+    def _way_around(self) -> str:
+        """How a value can be written that has opened quotes and not closed them; empty where it has opened none."""
+        if all(self._before.count(sign) % 2 == 0 for sign in (_DOUBLE, "'")):
+            return ""
+        if _DOUBLE in self._before and "'" in self._before:
+            return "write it on a line of its own, below `>-`"
+        return f"put {'single' if _DOUBLE in self._before else 'double'} ones around the whole of it"
 
     def line(self, said: str) -> Stumble:
         """Anything else: it is in the value of its row, unless it is where the row itself begins."""
@@ -164,8 +168,8 @@ class _Place:
             start = len(self._draft.text[:below].rstrip("\r\n")) - len(above.lstrip(" -"))
             message = "a space is missing after the `:` of this key" if tight else "a `:` is missing after this key"
             return self._stumble(start, message, row=self._row, in_value=False)
-        if "mapping values" in said and (quotes := self._quotes_around()):
-            message = f"a text with `: ` in it must stand in quotes: put {quotes} ones around the whole of it"
+        if "mapping values" in said and (way := self._way_around()):
+            message = f"a text with `: ` in it must stand in quotes: {way}"
             return self._stumble(self._mark.index, message, row=self._row)
         begins = _SIGN.search(self._before)
         if "block scalar" in said and begins:

@@ -15,12 +15,13 @@ from services.stager.language.definition import (
     Kind,
     Membership,
     Negate,
+    PropertyValue,
     Since,
 )
 from services.stager.language.doubts import warn_of_sides
 from services.stager.language.judge import Judge, Part
 from services.stager.language.kinds import ORDERED, SAID, agree, may_be
-from services.stager.language.literals import MILLION, is_quantity, nearest_duration, read_time
+from services.stager.language.literals import MILLION, is_quantity, nearest_duration, nearest_time
 from services.stager.language.never import FLIPPED, warn_of_bounds, warn_of_comparison, warn_of_membership
 from services.stager.language.scope import ARITIES, NOTHINGS
 from services.stager.language.walk import walk
@@ -134,8 +135,8 @@ def _meant(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expressi
     left_part, _, right_part = tree.children
     for part, node, other in ((left_part, left, right), (right_part, right, left)):
         if isinstance(node, Constant) and isinstance(node.value, str):
-            if other.kind is Kind.TIME and read_time(node.value) is not None:
-                return part, f'date("{node.value}")'
+            if other.kind is Kind.TIME and (time := nearest_time(node.value)) is not None:
+                return part, f'date("{time}")'
             if other.kind in (Kind.NUMBER, Kind.DURATION) and is_quantity(node.value):
                 return part, node.value
         if node.kind is Kind.TIME and isinstance(other, Constant) and other.kind is Kind.DURATION:
@@ -163,7 +164,9 @@ def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | 
         return None
     if not isinstance(node, Constant):
         why = f"this has no result: {_NO_RESULT}" if _is_all_literal(node) else "this is none"
-        judge.report(part, f"the items of a list are literals (numbers, texts, flags, durations, dates); {why}")
+        meant = f'"{node.path[0]}"' if isinstance(node, PropertyValue) and len(node.path) == 1 else None
+        message = f"the items of a list are literals (numbers, texts, flags, durations, dates); {why}"
+        judge.report(part, message, suggestion=meant)
         return None
     if item is not None and not agree(left=item.kind, right=node.kind):
         judge.report(part, f"this is {SAID[node.kind]}, but what is looked for is {SAID[item.kind]}")

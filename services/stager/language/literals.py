@@ -150,11 +150,13 @@ def why_no_time(text: str) -> tuple[str, str | None]:
     offset = _OFFSET.fullmatch(text)
     if offset is not None and read_time(meant := f"{offset[1]}:{offset[2] or '00'}") is not None:
         return "an offset is written with a colon, as in `+02:00`", meant
-    return "write `2026-01-31` or `2026-01-31T10:20:30Z`", _nearest_time(text)
+    return "write `2026-01-31` or `2026-01-31T10:20:30Z`", nearest_time(text)
 
 
-def _nearest_time(text: str) -> str | None:
-    """The time of which somebody left out noughts, or gave the day first with dots, or None."""
+def nearest_time(text: str) -> str | None:
+    """The text of a time, mended where somebody left out noughts or gave the day first with dots; None for others."""
+    if read_time(text) is not None:
+        return text
     if found := _LOOSE_DAY.fullmatch(text):
         year, month, day, rest = found.groups()
     elif found := _DAY_FIRST.fullmatch(text):

@@ -133,6 +133,7 @@ BAD: dict[str, tuple[int, str, str, str | None]] = {
     # types
     'orders >= "3"': (10, '"3"', '`orders` is a number and `"3"` is a text', "3"),
     'last_order == "2026-01-01"': (14, '"2026-01-01"', "is a time and", 'date("2026-01-01")'),
+    'last_order > "31.1.2026"': (13, '"31.1.2026"', "is a time and", 'date("2026-01-31")'),
     "last_order >= 90d": (0, "last_order", "`90d` is a duration", "since(last_order)"),
     "last_order == orders": (14, "orders", "they cannot be compared", None),
     "last_order > 2026-01-31": (13, "2026-01-31", 'a date is written `date("2026-01-31")`', None),
@@ -201,9 +202,10 @@ def test_a_wrong_expression_says_where_and_why(written: str) -> None:
         ("entered() == 1", "not available in `where`"),
         ("traits.plan == 1", "not available in `where`"),
         ("x == True", "lower case"),
+        ("currency in [EUR]", "are literals"),
     ],
 )
-def test_the_customer_is_out_of_sight_in_where(written: str, part: str) -> None:
+def test_what_where_cannot_have_is_said(written: str, part: str) -> None:
     assert part in only_problem(written, WHERE).message
 
 

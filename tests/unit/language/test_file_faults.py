@@ -154,6 +154,7 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     'when: "n > 1 and\n      entered () == entered()"': (8, 7, "entered ()", "needs an `until`", None),
     "when: |\n      n >=\n\n": (8, 11, "", "too early", None),
     'when: traits.x == "a: b"': (7, 25, ":", "put single ones around the whole of it", None),
+    "when: traits.y == \"a\" and traits.x == 'a: b'": (7, 45, ":", "below `>-`", None),
     'when: "traits.x == "EUR""': (7, 24, '"', "inside double quotes write single ones", None),
     "when: [traits.x, traits.y]": (7, 11, "[traits.x, traits.y]", "join its parts with `and`", None),
     "when: {n: 3}": (7, 11, "{n: 3}", "join its parts with `and`", None),
