@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
 
-FAULTS_SHOWN_MAX = 1_000  # who has more begins with these
-
 lifecycles_app = typer.Typer(invoke_without_command=True, help="The ready-made lifecycles and segments.")
 
 
@@ -53,10 +51,8 @@ def check(
         from services.stager.commands.sample import unseen_in_sample
 
         faults |= set(unseen_in_sample((document for documents, _ in read for document in documents), events))
-    for fault in in_order(faults)[:FAULTS_SHOWN_MAX]:
+    for fault in in_order(faults):
         typer.echo(fault.render(), err=True)
-    if len(faults) > FAULTS_SHOWN_MAX:
-        typer.echo(f"and {len(faults) - FAULTS_SHOWN_MAX:,} more", err=True)
     if any(fault.severity == "error" for fault in faults):
         raise typer.Exit(1)
     segments = sum(part.segment for part in lifecycles.lifecycles)
@@ -139,7 +135,7 @@ def tell_stories(files: Files) -> None:
 
 @lifecycles_app.callback()
 def lifecycles(context: typer.Context) -> None:
-    """List the ready-made lifecycles and segments: what each is for, and the events that it needs."""
+    """List the ready-made lifecycles and segments: what each is for, what is in it, and the events that it needs."""
     from services.stager.commands.lifecycles import print_list
 
     if context.invoked_subcommand is None:
@@ -147,8 +143,8 @@ def lifecycles(context: typer.Context) -> None:
 
 
 @lifecycles_app.command()
-def show(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> None:
-    """Print one of them, to be saved and changed."""
+def show(name: Annotated[str, typer.Argument(help="A file, a lifecycle or a segment from the list.")]) -> None:
+    """Print the file that is or holds it, to be saved and changed."""
     from services.stager.commands.lifecycles import print_file
 
     print_file(name)

@@ -126,6 +126,11 @@ async def translated() -> AsyncGenerator[None, None]:
         raise Unavailable(f"the database does not answer: {str(error) or type(error).__name__}") from error
 
 
+def storable(text: str) -> str:
+    """A text with everything escaped that a database may refuse: a reason can quote the very worst input."""
+    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
+
+
 def _sqlite_code(error: BaseException) -> int | None:
     """SQLite's primary result code (the low byte), None when the failure is not SQLite's."""
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)

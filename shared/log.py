@@ -132,3 +132,12 @@ class Log(Protocol):
 
     def partition_of(self, topic: str, key: bytes) -> int:
         """Where Kafka's default partitioner (murmur2) sends this key; the topic must have been ensured."""
+
+
+async def first_kept(log: Log, topic: str, partition: int) -> int:
+    """The offset at which a reader begins that has never read this partition: of the first record that retention has
+    left, or the end when there is none. Errors: Unavailable.
+    """
+    end = (await log.ends(topic))[partition]  # first: what is appended meanwhile must not be passed over
+    first = await log.fetch(topic, partition, 0, records_max=1)
+    return first[0].offset if first else end

@@ -33,11 +33,14 @@ class Post:
 
 
 class Receiver:
-    """Answers with `answers` (status, headers) in order, then 204 for ever; keeps every request in `posts`."""
+    """Answers with `answers` (status, headers) in order, then 204 for ever, and always with `body`; keeps every request
+    in `posts`.
+    """
 
     def __init__(self) -> None:
         self.answers: deque[tuple[int, dict[str, str]]] = deque()
         self.posts: list[Post] = []
+        self.body = b""
         self.gate = asyncio.Event()
         self.gate.set()
         self.url = ""
@@ -81,7 +84,7 @@ class Receiver:
             self.posts.append(post)
             self._came.notify_all()
         await self.gate.wait()
-        return web.Response(status=status, headers=answer_headers)
+        return web.Response(status=status, headers=answer_headers, body=self.body)
 
 
 def is_genuine(text: str, headers: dict[str, str]) -> bool:

@@ -20,17 +20,18 @@ USER, PASSWORD = "shop", "a secret"
 
 
 class SmtpSink:
-    """Answers DATA with `answers` in order, then 250 for ever; keeps every mail in `mails`.
+    """Answers DATA with `answers` in order, then 250 for ever, each after `thinks_s`; keeps every mail in `mails`.
 
     With a `certificate` it offers STARTTLS and wants a login before a mail.
     """
 
     def __init__(self, *, certificate: Path | None = None) -> None:
-        self.answers: deque[str] = deque()
-        self.recipients: deque[str] = deque()
+        self.answers: deque[str | bytes] = deque()
+        self.recipients: deque[str | bytes] = deque()
         self.mails: list[EmailMessage] = []
         self.envelopes: list[tuple[str, str]] = []
         self.sessions = 0
+        self.thinks_s = 0.0
         self.port = 0
         self._certificate = certificate
         self._open: list[SMTP] = []
@@ -69,13 +70,14 @@ class SmtpSink:
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
+    ) -> str | bytes:
         if self.recipients:
             return self.recipients.popleft()
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str | bytes:  # noqa: N802
+        await asyncio.sleep(self.thinks_s)
         if self.answers:
             return self.answers.popleft()
         assert isinstance(envelope.content, bytes)

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from services.notifier.deliveries import LISTED_MAX, Deliveries, DeliveryRow
 from services.notifier.delivery import NEVER_MS, Outcome
@@ -15,6 +15,10 @@ from shared.clock import rfc3339
 from shared.http import Readiness, add_operator_routes, answer_unavailable, require_admin
 
 LISTED = 100  # when nobody asks for more
+NAME_LENGTH_MAX = 2_000  # of what is asked for: as long as the longest address that a campaign may send to
+
+Name = Annotated[str, Field(max_length=NAME_LENGTH_MAX, pattern=r"^[^\x00]*$")]
+"""What a caller names, to be looked for in the database: PostgreSQL takes no NUL, so nothing there has such a name."""
 
 
 class DeliveryView(BaseModel):
@@ -49,8 +53,8 @@ class CountView(BaseModel):
 class DeliveryFilter(BaseModel):
     """Which deliveries to list; what is absent narrows nothing."""
 
-    customer: str | None = None
-    campaign: str | None = None
+    customer: Name | None = None
+    campaign: Name | None = None
     outcome: Outcome | None = None
     limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = LISTED
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel
 
+from services.notifier.api import Name
 from services.notifier.deliveries import Deliveries
 from services.notifier.operate import redrive_campaign
 from services.notifier.trial import Trial, TrialResult
@@ -24,19 +25,19 @@ class Changed(BaseModel):
 class RedriveRequest(BaseModel):
     """Whose dead letters are to be sent again."""
 
-    campaign: str
+    campaign: Name
 
 
 class TrialRequest(BaseModel):
     """For whom a campaign is tried out; the message goes to the campaign's own receivers, with this customer's data."""
 
-    customer: str
+    customer: Name
 
 
 class TargetRequest(BaseModel):
     """A target as it stands in the campaign's file."""
 
-    target: str
+    target: Name
 
 
 class DisabledView(BaseModel):
@@ -81,7 +82,7 @@ def make_router(deliveries: Deliveries, trial: Trial, *, clock: Clock, on_enable
         on_enabled()
 
     @routes.post("/campaigns/{campaign}/test", responses={404: {"description": "no such campaign"}})
-    async def try_out(campaign: str, wanted: TrialRequest) -> list[TrialResult]:
+    async def try_out(campaign: Name, wanted: TrialRequest) -> list[TrialResult]:
         """Send a campaign's steps now, as if this customer had just made the transition, whatever its rules say."""
         results = await trial.run(campaign, wanted.customer)
         if results is None:

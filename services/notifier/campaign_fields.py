@@ -131,7 +131,7 @@ def read_url(node: Node | None, faults: Faults, *, of: str) -> str | None:
     text = read_text(node, faults, of=of)
     if node is None or text is None:
         return None
-    complaint = _url_complaint(text)
+    complaint = url_complaint(text)
     if complaint:
         faults.add(node, f"{of} {complaint}")
         return None
@@ -141,11 +141,8 @@ def read_url(node: Node | None, faults: Faults, *, of: str) -> str | None:
     return text
 
 
-def _is_duration(text: str) -> bool:
-    return _DURATION.fullmatch(text) is not None
-
-
-def _url_complaint(text: str) -> str | None:
+def url_complaint(text: str) -> str | None:
+    """What is wrong with a text as an address to send to, or None."""
     try:
         parts = urlsplit(text)
         is_whole = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
@@ -156,3 +153,7 @@ def _url_complaint(text: str) -> str | None:
     if parts.username is not None:
         return "may not hold a user or password: messages are signed instead"
     return None
+
+
+def _is_duration(text: str) -> bool:
+    return _DURATION.fullmatch(text) is not None

@@ -2,9 +2,11 @@
 
 This docstring is the contract; one suite (`tests/contract/test_channel.py`) holds every adapter to it.
 
-- `send` makes one attempt and answers within a bound of its own, a little over `SEND_TIMEOUT_S` at most.
+- `send` makes one attempt and answers within a bound of its own: a little over `SEND_TIMEOUT_S`, and as long again
+  where it has to wait for a connection first.
 - It never raises for anything that the receiver or the network does: that is a Failed, a Rejected or a Gone with a
-  reason that people can read (and that holds no secret).
+  reason that people can read (and that holds no secret; it may quote the very worst answer). A Failed is certain that
+  the message has not arrived, unless it says that it may have.
 - It may be called again with the same delivery id, when nobody knows whether the last attempt arrived: the id goes
   with the message, so that the receiver can tell a repeat.
 - It decides nothing: neither whether to send nor when to try again.
@@ -17,6 +19,7 @@ from typing import Protocol, TypeAlias
 
 from services.notifier.message import Message
 
+AT_ONCE_MAX = 500  # attempts by one channel: enough to hide slow receivers, few enough for one process's sockets
 SEND_TIMEOUT_S = 15  # Standard Webhooks; whoever needs longer should answer first and work afterwards
 
 

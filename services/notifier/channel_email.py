@@ -13,7 +13,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.errors import MessageError
-from typing import Annotated, Literal
+from email.message import EmailMessage
+from typing import Annotated, Any, Literal
 
 import aiosmtplib
 from pydantic import AfterValidator, Field
@@ -70,9 +71,19 @@ class MailServer:
     context: ssl.SSLContext | None = None
 
 
+class _Client(aiosmtplib.SMTP):
+    """Notes that the mail itself is on its way: from DATA on, nobody can say that it has not arrived."""
+
+    has_begun = False
+
+    async def data(self, *given: Any, **named: Any) -> aiosmtplib.SMTPResponse:
+        self.has_begun = True
+        return await super().data(*given, **named)
+
+
 @dataclass(slots=True)
 class _Connection:
-    client: aiosmtplib.SMTP
+    client: _Client
     mails: int = 0
     used_s: float = 0.0
 
@@ -117,29 +128,43 @@ class EmailChannel:
         except (ValueError, MessageError) as error:
             return Rejected(f"not a mail: {type(error).__name__}")
         try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            return Failed(f"no connection was free within {self._timeout_s} s")
+        try:
+            return await self._hand_over(mail)
+        finally:
+            self._slots.release()
+
+    async def _hand_over(self, mail: EmailMessage) -> Answer:
+        client: _Client | None = None
+        try:
             async with asyncio.timeout(self._timeout_s), self._connected() as connection:
-                await connection.client.send_message(mail)
+                client = connection.client
+                client.has_begun = False
+                await client.send_message(mail)
                 connection.mails += 1
-        except TimeoutError:  # aiosmtplib's own among them
-            return Failed(f"no answer within {self._timeout_s} s", may_have_arrived=True)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            return _answer(error)
+            may_have_arrived = client is not None and client.has_begun
+            if isinstance(error, TimeoutError):  # aiosmtplib's own among them
+                return Failed(f"no answer within {self._timeout_s} s", may_have_arrived=may_have_arrived)
+            return _answer(error, may_have_arrived=may_have_arrived)
         return Sent("accepted by the mail server")
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[_Connection, None]:
         """A connection of one's own; kept for the next mail unless something went wrong with it."""
-        async with self._slots:
-            connection = await self._take()
-            try:
-                yield connection
-            except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
-                self._keep(connection)  # a clear answer about one mail; the next may be welcome
-                raise
-            except BaseException:
-                connection.client.close()
-                raise
-            self._keep(connection)
+        connection = await self._take()
+        try:
+            yield connection
+        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
+            self._keep(connection)  # a clear answer about one mail; the next may be welcome
+            raise
+        except BaseException:
+            connection.client.close()
+            raise
+        self._keep(connection)
 
     def _keep(self, connection: _Connection) -> None:
         connection.used_s = time.monotonic()
@@ -152,7 +177,7 @@ class EmailChannel:
                 return connection
             await _hang_up(connection)
         server = self._server
-        client = aiosmtplib.SMTP(
+        client = _Client(
             hostname=server.host, port=server.port, timeout=self._timeout_s, use_tls=server.tls == "tls",
             start_tls=server.tls == "starttls", username=server.user or None, password=server.password or None,
             tls_context=server.context if server.tls != "none" else None,
@@ -166,7 +191,7 @@ class EmailChannel:
         return _Connection(client, used_s=time.monotonic())
 
 
-def _answer(error: Exception) -> Answer:
+def _answer(error: Exception, *, may_have_arrived: bool) -> Answer:
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         error = error.recipients[0]
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
@@ -175,8 +200,7 @@ def _answer(error: Exception) -> Answer:
         return Rejected(f"refused: {error.code} {error.message}")
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return Failed(f"not now: {error.code} {error.message}")
-    is_before = isinstance(error, aiosmtplib.SMTPConnectError | ConnectionRefusedError)
-    return Failed(f"{type(error).__name__}: {error}", may_have_arrived=not is_before)
+    return Failed(f"{type(error).__name__}: {error}", may_have_arrived=may_have_arrived)
 
 
 async def _hang_up(connection: _Connection) -> None:
@@ -212,6 +236,7 @@ KIND = ChannelKind(
     name=ChannelName("email"),
     make=_make,
     needs=f"{PREFIX}EMAIL_SERVER and {PREFIX}EMAIL_FROM",
+    at_once_max=CONNECTIONS_MAX,
     parts={"text": Markup.TEXT, "html": Markup.HTML, "subject": Markup.TEXT},
     required=(("subject",), ("text", "html")),
     target_key="to",

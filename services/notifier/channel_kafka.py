@@ -13,7 +13,7 @@ from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
 from services.notifier.template import Markup
 from shared.clock import rfc3339
-from shared.errors import Malformed, Unavailable
+from shared.errors import Malformed, Refused, Unavailable
 from shared.log import Entry, Headers, Log
 
 
@@ -38,6 +38,8 @@ class KafkaChannel:
             [offset] = await self._log.append(self._topic, [entry], timeout_s=self._timeout_s)
         except Unavailable as error:
             return Failed(str(error), may_have_arrived=True)
+        except Refused as error:  # a topic or a right that is missing can be mended
+            return Failed(str(error))
         except Malformed as error:
             return Rejected(str(error))
         return Sent(f"offset {offset}")

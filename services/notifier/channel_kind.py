@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from services.notifier.channel import Channel
+from services.notifier.channel import AT_ONCE_MAX, Channel
 from services.notifier.delivery import ChannelName
 from services.notifier.settings import NotifierSettings
 from services.notifier.template import Markup
@@ -38,12 +38,14 @@ class ChannelKind:
 
     `parts` are the templates that a step may have, the first of them also under the key `template`; of each group in
     `required` it must have one. `target_key` names the key that says where to, read by `read_target`. `make` gives
-    None where the settings do not allow this channel; `needs` then says what to set.
+    None where the settings do not allow this channel; `needs` then says what to set. `at_once_max` is how many messages
+    it can have under way; any more would only wait, and their leases would run.
     """
 
     name: ChannelName
     make: Callable[[Means], Channel | None]
     needs: str = ""
+    at_once_max: int = AT_ONCE_MAX
     parts: Mapping[str, Markup] = field(default_factory=lambda: NO_MARKUP)
     required: tuple[tuple[str, ...], ...] = ()
     target_key: str | None = None

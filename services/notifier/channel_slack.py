@@ -11,25 +11,24 @@ from typing import Annotated
 import msgspec
 from pydantic import AfterValidator, Field
 
-from services.notifier.campaign_fields import read_url
-from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected, Sent
+from services.notifier.campaign_fields import read_url, url_complaint
+from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected
 from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
-from services.notifier.post import Poster, Reply, gone
+from services.notifier.post import Poster, Reply
 from services.notifier.template import Markup
 from shared.document.nodes import Faults, Node
 from shared.errors import Refused
 from shared.settings import PREFIX, Settings, read_settings
 
 TEXT_CHARACTERS_MAX = 40_000  # Slack cuts a longer text
-GONE = 410
 # What Slack says about a payload that no later attempt can make right ("Handling errors").
 _HOPELESS = frozenset({"invalid_payload", "no_text", "too_many_attachments", "user_not_found"})
 
 
 def _https(text: str) -> str:
-    if text and not text.startswith(("https://", "http://")):
+    if text and url_complaint(text):
         raise Refused(f"{PREFIX}SLACK_URL: expected an https address")  # no ValueError: it would show the secret
     return text
 
@@ -69,10 +68,8 @@ class SlackChannel:
 
 
 def _answer(reply: Reply) -> Answer:
-    if 200 <= reply.status < 300:
-        return Sent(f"status {reply.status}")
-    if reply.status == GONE:
-        return gone()
+    if reply.verdict is not None:
+        return reply.verdict
     if reply.text.strip() in _HOPELESS:
         return Rejected(f"status {reply.status}: {reply.text.strip()}")
     return Failed(f"status {reply.status}", reply.retry_after_ms)

@@ -9,16 +9,14 @@ import msgspec
 from standardwebhooks import Webhook
 
 from services.notifier.campaign_fields import read_url
-from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed, Sent
+from services.notifier.channel import SEND_TIMEOUT_S, Answer, Failed
 from services.notifier.channel_kind import ChannelKind, Means
 from services.notifier.delivery import ChannelName
 from services.notifier.message import Message
-from services.notifier.post import Poster, Reply, gone
+from services.notifier.post import Poster, Reply
 from services.notifier.template import Markup
 from shared.clock import SECOND_MS
 from shared.document.nodes import Faults, Node
-
-GONE = 410
 
 
 class WebhookChannel:
@@ -69,12 +67,8 @@ def _body(message: Message) -> str:
 
 
 def _answer(reply: Reply) -> Answer:
-    if 200 <= reply.status < 300:
-        return Sent(f"status {reply.status}")
-    if reply.status == GONE:
-        return gone()
     # Everything else may be mended at the other end (a wrong path or key too), so Standard Webhooks retries it.
-    return Failed(f"status {reply.status}", reply.retry_after_ms)
+    return reply.verdict or Failed(f"status {reply.status}", reply.retry_after_ms)
 
 
 def _read_target(node: Node | None, faults: Faults) -> str | None:

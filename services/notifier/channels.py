@@ -25,6 +25,11 @@ def make_channels(means: Means) -> dict[ChannelName, Channel]:
     return {name: channel for name, channel in made if channel is not None}
 
 
+def at_once_max(name: ChannelName) -> int:
+    """How many messages this channel can have under way."""
+    return next(kind.at_once_max for kind in KINDS if kind.name == name)
+
+
 def missing_settings(steps: Iterable[Step], made: Collection[ChannelName]) -> list[str]:
     """What must be set before these steps can be sent, a sentence each."""
     wanted = {step.channel for step in steps}

@@ -37,8 +37,5 @@ class Customers(Protocol):
     async def open(self) -> None:
         """Connect. Errors: Unavailable; Refused when the stager's tables are missing."""
 
-    async def close(self) -> None:
-        """Release every connection."""
-
     async def look(self, wanted: Collection[Whose]) -> dict[Whose, CustomerNow]:
         """Each of the wanted as of now, the unknown ones too."""

@@ -164,8 +164,8 @@ class Deliveries(Protocol):
     async def redrive(self, ids: Collection[UUID], *, now_ms: int) -> int:
         """Have these sent again, whatever they came to: due at once, attempts and age counting anew; how many."""
 
-    async def dead_of(self, campaign: str, *, limit: int) -> list[UUID]:
-        """The oldest dead letters of a campaign."""
+    async def dead_of(self, campaign: str, *, before_ms: int, limit: int) -> list[UUID]:
+        """The oldest dead letters of a campaign, of those that were given up before this instant."""
 
     async def find(self, id: UUID) -> DeliveryRow | None:  # noqa: A002
         """One delivery."""

@@ -87,10 +87,11 @@ class SqlDeliveries:
         """Keep decisions made outside a partition's reading; how many were not there before."""
         if not decisions:
             return 0
-        statement = self._insert(deliveries).values([recording.row_of(decision) for decision in decisions])
+        statement = self._insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
+        rows = [recording.row_of(decision) for decision in decisions]
         async with writing(self._engine) as connection:
-            added = await connection.execute(statement.on_conflict_do_nothing().returning(deliveries.c.id))
-            return len(added.all())
+            # Rows beside the statement, not in it: then no statement gets more arguments than the database takes.
+            return len((await connection.execute(statement, rows)).all())
 
     async def take(self, channel: ChannelName, share: Share, *, now_ms: int, lease_ms: int) -> list[Delivery]:
         """Due deliveries of a channel, of each lane as many as `share` says, longest due first, leased."""
@@ -138,9 +139,10 @@ class SqlDeliveries:
         async with writing(self._engine) as connection:
             return await recording.redrive(connection, ids, now_ms=now_ms)
 
-    async def dead_of(self, campaign: str, *, limit: int) -> list[UUID]:
-        """The oldest dead letters of a campaign."""
-        statement = select(deliveries.c.id).where(_narrowed({"campaign": campaign, "outcome": Outcome.DEAD}))
+    async def dead_of(self, campaign: str, *, before_ms: int, limit: int) -> list[UUID]:
+        """The oldest dead letters of a campaign, of those that were given up before this instant."""
+        is_dead = _narrowed({"campaign": campaign, "outcome": Outcome.DEAD})
+        statement = select(deliveries.c.id).where(is_dead, deliveries.c.finished_ms < before_ms)
         rows = await self._read(statement.order_by(deliveries.c.decided_ms, deliveries.c.seq).limit(limit))
         return [row.id for row in rows]
 

@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     """What became of a delivery. The first four will go on, the others are final."""
 
     PENDING = "pending"
-    HELD = "held"  # not yet: the hold of its campaign, or quiet hours
+    HELD = "held"  # not yet: the hold of its campaign, quiet hours, or nobody can judge it just now
     FAILED = "failed"  # to be tried again
     WAITING = "waiting"  # a fallback whose turn has not come
     SENT = "sent"

@@ -62,7 +62,7 @@ class Gate:
         return known.priority if known is not None else 1
 
     async def admit(self, taken: Sequence[Delivery]) -> Passage:
-        """Judge what was taken. Errors: Unavailable; then nothing of it was sent, and the leases will end."""
+        """Judge what was taken. Errors: Unavailable; then nothing of it was sent."""
         disabled = await self._all_disabled()
         seen = await self._customers.look([_whose(delivery) for delivery in taken])
         cleared: list[Cleared] = []

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -16,7 +17,7 @@ from services.notifier.campaign import Campaign
 from services.notifier.campaign_file import Rules, load_paths
 from services.notifier.channel import Channel
 from services.notifier.channel_kind import Means
-from services.notifier.channels import make_channels, missing_settings
+from services.notifier.channels import at_once_max, make_channels, missing_settings
 from services.notifier.customers import Customers
 from services.notifier.customers_sql import SqlCustomers
 from services.notifier.deliveries import Deliveries
@@ -32,7 +33,7 @@ from shared.clock import Clock, SystemClock
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable
 from shared.http import bind, serve_http
-from shared.log import Log
+from shared.log import Log, first_kept
 from shared.topics import Topics
 from shared.waiting import until_available, wait_for
 
@@ -66,10 +67,11 @@ async def serve(
         means = Means(settings, log, Topics(settings.topic_prefix, settings.partitions))
         channels = make_channels(means) if channels is None else channels
         check_settings([*campaigns, *(one.as_campaign() for one in subscriptions)], channels, settings)
-        deliveries = deliveries or SqlDeliveries(make_engine(settings.database))
+        engine = make_engine(settings.database)  # the only one: its pool bounds the connections of this process
+        stack.push_async_callback(engine.dispose)
+        deliveries = deliveries or SqlDeliveries(engine)
         stack.push_async_callback(deliveries.close)
-        customers = customers or SqlCustomers(make_engine(settings.database))
-        stack.push_async_callback(customers.close)
+        customers = customers or SqlCustomers(engine)
         service = _Service(settings, log, deliveries, customers, channels, campaigns, subscriptions, clock)
         trial = Trial(
             {one.name: one for one in campaigns}, customers, channels, partitions=settings.partitions,
@@ -144,13 +146,15 @@ class _Service:
         self._channels = channels
         self._reader = log.reader(self._topics.transitions, group=f"{self._topics.prefix}-notifier")
         self._worker = Worker(
-            self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders
-        )
+            self._reader, deliveries, campaigns, subscriptions=subscriptions, clock=clock, on_news=self._wake_senders,
+            first_kept=partial(first_kept, log, self._topics.transitions),
+        )  # fmt: skip
         known = [*campaigns, *(one.as_campaign() for one in subscriptions)]
         self.gate = Gate(deliveries, customers, {one.name: one for one in known}, clock=clock)
         links = settings.unsubscribe_links
         self._senders = [
-            Sender(deliveries, self.gate, name, channel, links=links, clock=clock) for name, channel in channels.items()
+            Sender(deliveries, self.gate, name, channel, links=links, clock=clock, at_once_max=at_once_max(name))
+            for name, channel in channels.items()
         ]
         self._is_open = False
 

@@ -14,15 +14,19 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from services.notifier.channel import SEND_TIMEOUT_S, Failed, Gone, Rejected
+from services.notifier.channel import AT_ONCE_MAX, SEND_TIMEOUT_S, Failed, Gone, Rejected, Sent
 from services.notifier.public_address import AddressRefused, public_socket
 from shared.clock import SECOND_MS, to_ms
 
 if TYPE_CHECKING:
     import aiohttp  # a quarter of a second: methods import it, so that the commands which send nothing need not wait
 
-CONNECTIONS_MAX = 500  # over all receivers: as many as the sender runs attempts at once
+CONNECTIONS_MAX = AT_ONCE_MAX  # over all receivers: an attempt must not wait for the end of another
 RESPONSE_BYTES_MAX = 4 * 1024  # read so that the connection can be used again; a longer answer costs the connection
+
+GONE = 410
+
+_NO_URL = Rejected("not a URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,13 @@ class Reply:
     status: int
     retry_after_ms: int
     text: str
+
+    @property
+    def verdict(self) -> Sent | Gone | None:
+        """What 2xx and 410 mean of every receiver (Standard Webhooks; of Slack: an archived channel), else None."""
+        if 200 <= self.status < 300:
+            return Sent(f"status {self.status}")
+        return Gone("status 410: the receiver wants no more") if self.status == GONE else None
 
 
 class Poster:
@@ -68,7 +79,10 @@ class Poster:
         import aiohttp
 
         assert self._session is not None, "open the channel first"
-        scheme = urlsplit(url).scheme
+        try:
+            scheme = urlsplit(url).scheme
+        except ValueError:
+            return _NO_URL
         if scheme != "https" and not self._allow_private:
             return Rejected(f"{scheme} is not allowed: the target must be https")
         try:
@@ -87,16 +101,11 @@ class Poster:
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
             return Rejected(str(error.os_error))
         if isinstance(error, aiohttp.InvalidURL):
-            return Rejected("not a URL")
+            return _NO_URL
         if isinstance(error, TimeoutError):
             return Failed(f"no answer within {self._timeout_s} s", may_have_arrived=True)
         never_connected = isinstance(error, aiohttp.ClientConnectorError)
         return Failed(f"{type(error).__name__}: {error}", may_have_arrived=not never_connected)
-
-
-def gone() -> Gone:
-    """Status 410: Standard Webhooks gives it this meaning, and Slack an archived channel's."""
-    return Gone("status 410: the receiver wants no more")
 
 
 def _retry_after_ms(text: str | None, *, now_ms: int) -> int:
@@ -107,6 +116,6 @@ def _retry_after_ms(text: str | None, *, now_ms: int) -> int:
         return int(text[:9]) * SECOND_MS
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: a year or an offset beyond every calendar
         return 0
     return max(0, to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now_ms)

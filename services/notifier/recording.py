@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.delivery import FALLS_BACK, Decision, Outcome, Result
+from services.notifier.lane import lane_of
 from services.notifier.tables import deliveries, positions
-from services.notifier.taking import lane_of
 from shared.transition import encode
 
 _parent = deliveries.alias("parent")

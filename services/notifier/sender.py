@@ -14,25 +14,27 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from services.notifier import metrics
-from services.notifier.channel import Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
+from services.notifier.channel import AT_ONCE_MAX, Answer, Channel, Failed, Gone, NoAddress, Rejected, Sent
 from services.notifier.compose import compose
+from services.notifier.contract import Hold
 from services.notifier.deliveries import Deliveries
 from services.notifier.delivery import ChannelName, Delivery, Outcome, Result, followers_of
 from services.notifier.endpoints import Endpoints
-from services.notifier.gate import Cleared, Gate
+from services.notifier.gate import Cleared, Gate, withheld
 from services.notifier.message import Message
 from services.notifier.retry import ATTEMPTS_MAX, next_attempt_ms
 from services.notifier.shares import share_out
 from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.clock import SECOND_MS, Clock
+from shared.database import storable
 from shared.errors import Unavailable
 from shared.waiting import wait_for
 
-RUNNING_MAX = 500  # attempts at once: enough to hide slow receivers, few enough for one process's sockets
 # Longer than one attempt and the recording of it, a pause of the process included: a delivery must not be taken by a
 # second sender while the first is still at it.
 LEASE_MS = 60 * SECOND_MS
 POLL_S = 1.0  # retries, leases and circuits that have ended are noticed within this
+UNJUDGED_MS = 10 * SECOND_MS  # what could not be judged is taken again after this: others have their turn first
 RECORD_TRIES_MAX = 5  # 1 + 2 + 4 + 8 s: then the lease is nearly over, and the delivery will come back by itself
 DRAIN_S = 10.0  # what is under way gets this long when stopping; Kubernetes kills after 30
 REASON_LENGTH_MAX = 500  # a receiver's words are kept for people, not for ever
@@ -41,7 +43,7 @@ _log = structlog.get_logger()
 
 
 class Sender:
-    """Sends the deliveries of one channel, so that a slow one costs the others nothing."""
+    """Sends the deliveries of one channel, up to `at_once_max` at once, so that a slow one costs the others nothing."""
 
     def __init__(
         self,
@@ -52,7 +54,9 @@ class Sender:
         *,
         links: UnsubscribeLinks,
         clock: Clock,
+        at_once_max: int = AT_ONCE_MAX,
     ) -> None:
+        self._at_once_max = at_once_max
         self._links = links
         self._deliveries = deliveries
         self._gate = gate
@@ -63,7 +67,7 @@ class Sender:
         self._turn = 0
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
-        self._results: asyncio.Queue[Result | None] = asyncio.Queue(maxsize=RUNNING_MAX)
+        self._results: asyncio.Queue[Result | None] = asyncio.Queue(maxsize=AT_ONCE_MAX)
 
     def wake(self) -> None:
         """There is something new to send, or `stop` is set: do not wait for the next poll."""
@@ -87,14 +91,16 @@ class Sender:
 
     async def _send_due(self, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> int:
         """Begin to send what is due and may go out; how many were taken."""
-        if len(self._running) >= RUNNING_MAX:
+        if len(self._running) >= self._at_once_max:
             return 0
+        taken: Sequence[Delivery] = ()
         try:
             taken = await self._deliveries.take(self._name, self._share, now_ms=self._clock.now_ms(), lease_ms=LEASE_MS)
             passage = await self._gate.admit(taken) if taken else None
         except Unavailable as error:
             metrics.OUTAGES.labels("taking").inc()
             _log.warning("cannot take deliveries now", channel=self._name, reason=str(error), retry_s=POLL_S)
+            await self._give_back(taken)
             await wait_for(stop, timeout_s=POLL_S)
             return 0
         if passage is None:
@@ -105,13 +111,20 @@ class Sender:
             await self._results.put(result)
         return len(taken)
 
+    async def _give_back(self, taken: Sequence[Delivery]) -> None:
+        """What could not be judged was no attempt: an outage of the tables must not use them up."""
+        now_ms = self._clock.now_ms()
+        hold = Hold(now_ms + UNJUDGED_MS, "not judged yet: a table that is needed does not answer")
+        for delivery in taken:
+            await self._results.put(withheld(delivery, hold, now_ms=now_ms))
+
     def _share(self, lanes: Sequence[str]) -> Mapping[str, int]:
         self._turn += 1
         now_ms = self._clock.now_ms()
         metrics.CIRCUITS_OPEN.labels(self._name).set(self._endpoints.open_count(now_ms=now_ms))
         return share_out(
             lanes,
-            free=RUNNING_MAX - len(self._running),
+            free=self._at_once_max - len(self._running),
             turn=self._turn,
             room=lambda endpoint: self._endpoints.room(endpoint, now_ms=now_ms),
             priority=self._gate.priority,
@@ -144,6 +157,15 @@ class Sender:
         await self._results.put(result)
 
     async def _send(self, cleared: Cleared) -> Answer:
+        try:
+            return await self._ask(cleared)
+        except Exception:
+            # Not only in the outermost loop: from there it would end the attempts beside this one, which have perhaps
+            # arrived and would be sent again, and the next process would meet the same message.
+            _log.exception("an attempt met a fault of ours", channel=self._name, delivery=str(cleared.delivery.id))
+            return Failed("a fault of ours: the notifier's log says which", may_have_arrived=True)
+
+    async def _ask(self, cleared: Cleared) -> Answer:
         delivery = cleared.delivery
         if delivery.attempt > ATTEMPTS_MAX:
             return Rejected(f"given up: the last of {ATTEMPTS_MAX} attempts left no result")
@@ -211,7 +233,7 @@ def result_of(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float,
         id=delivery.id,
         take=delivery.take,
         outcome=outcome,
-        reason=(answer.reason + note).replace("\0", "")[:REASON_LENGTH_MAX],
+        reason=storable(answer.reason + note)[:REASON_LENGTH_MAX],
         finished_ms=now_ms,
         due_ms=due_ms,
         is_attempt=True,

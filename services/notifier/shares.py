@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from services.notifier.taking import campaign_in, endpoint_in
+from services.notifier.lane import campaign_in, endpoint_in
 
 
 def share_out(

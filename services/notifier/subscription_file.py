@@ -10,7 +10,7 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.notifier.campaign_fields import check_keys, read_choice, read_name, read_text, require
+from services.notifier.campaign_fields import check_keys, read_choice, read_flag, read_name, read_text, require
 from services.notifier.step import Step
 from services.notifier.step_fields import read_step
 from services.notifier.subscription import Subscription
@@ -86,7 +86,7 @@ def _read_document(node: Mapping, faults: Faults, *, taken: Collection[str]) -> 
         faults.add(node.get("subscription") or node, f"there is a subscription `{name}` already")
     lifecycles = _read_names(node.get("lifecycles"), faults)
     changes = _read_changes(node.get("changes"), faults)
-    historical = _read_flag(node.get("historical"), faults)
+    historical = read_flag(node.get("historical"), faults, of="`historical`") or False
     steps = _read_steps(require(node, "send", faults, of="a subscription"), faults)
     description = read_text(node.get("description"), faults, of="`description`")
     if name is None or steps is None:
@@ -112,13 +112,6 @@ def _read_changes(node: Node | None, faults: Faults) -> frozenset[str] | None:
     items = _listed(node, faults, of="`changes`")
     words = [read_choice(item, _CHANGES, faults, of="a change", meant=_CHANGES_MEANT) for item in items]
     return frozenset(word for word in words if word) or None
-
-
-def _read_flag(node: Node | None, faults: Faults) -> bool:
-    meaning = node.meaning if isinstance(node, Scalar) else None
-    if node is not None and not isinstance(meaning, bool):
-        faults.add(node, "`historical` is `true` or `false`")
-    return meaning is True
 
 
 def _read_steps(node: Node | None, faults: Faults) -> tuple[Step, ...] | None:

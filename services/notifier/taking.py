@@ -1,7 +1,7 @@
 """The statements that take deliveries: which lanes have something due, and the longest due of one lane.
 
-A lane is what one campaign sends to one endpoint. Lanes are found by hopping from each to the next in the index, so
-that a million deliveries in one of them cost the others nothing.
+Lanes are found by hopping from each to the next in the index, so that a million deliveries in one of them cost the
+others nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from sqlalchemy import Row, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.delivery import ChannelName, Delivery
+from services.notifier.lane import endpoint_in
 from services.notifier.tables import deliveries
 from shared.transition import decode
 
@@ -21,21 +22,6 @@ _TAKEN = (
     deliveries.c.at_ms, deliveries.c.fresh_ms, deliveries.c.attempts, deliveries.c.takes, deliveries.c.followers,
     deliveries.c.decided_ms, deliveries.c.seq, deliveries.c.counted_ms,
 )  # fmt: skip
-
-
-def lane_of(endpoint: str, campaign: str) -> str:
-    """The lane of what a campaign sends to an endpoint."""
-    return f"{endpoint} {campaign}"
-
-
-def endpoint_in(lane: str) -> str:
-    """The endpoint of a lane."""
-    return lane.rpartition(" ")[0]
-
-
-def campaign_in(lane: str) -> str:
-    """The campaign of a lane."""
-    return lane.rpartition(" ")[2]
 
 
 async def due_lanes(connection: AsyncConnection, channel: ChannelName, *, now_ms: int) -> list[str]:

@@ -87,7 +87,9 @@ class Template:
             self.bound.render_with_context(context, buffer)
         except LiquidError as error:
             raise Malformed(f"the template cannot be rendered: {_said(error)}") from error
-        except (ArithmeticError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        except Exception as error:
+            # Not only in the outermost loop: the library promises no closed set (KeyError of `compact`, IndexError of
+            # `uniq` ...), and a value that one customer has must cost nobody else anything.
             raise Malformed(f"the template cannot be rendered: {type(error).__name__} in a filter") from error
         return _without_quotes_escaped(buffer.getvalue()) if self.markup is Markup.SLACK else buffer.getvalue()
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.notifier.stager_tables import check_tables, traits_of
 from shared.database import reading
-from shared.errors import Refused
 from shared.transition import Transition, decode
 
 LOOKED_AT_MAX = 10_000  # a customer's own transitions that are looked through for one that a campaign answers
 
-_TABLES = frozenset({"positions", "transitions", "customers"})
 _PARTITIONS = "SELECT partition FROM positions WHERE seq > 0 ORDER BY partition"
 _AFTER = """
     SELECT body FROM transitions
@@ -28,7 +26,6 @@ _OF_CUSTOMER = """
     SELECT body FROM transitions
     WHERE partition = :partition AND customer = :customer AND lifecycle = :lifecycle ORDER BY seq DESC LIMIT :limit
 """
-_TRAITS = "SELECT traits FROM customers WHERE partition = :partition AND customer = :customer"
 
 
 class SqlTransitions:
@@ -39,10 +36,7 @@ class SqlTransitions:
 
     async def open(self) -> None:
         """Connect. Errors: Unavailable; Refused when the stager's tables are not in this database."""
-        async with reading(self._engine) as connection:
-            names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-        if not set(names) >= _TABLES:
-            raise Refused("the stager's tables are not in this database: run `stageline migrate`")
+        await check_tables(self._engine)
 
     async def partitions(self) -> list[int]:
         """The partitions that have any. Errors: Unavailable."""
@@ -61,8 +55,8 @@ class SqlTransitions:
 
     async def traits(self, customer: str, *, partition: int) -> dict[str, Any] | None:
         """The customer's traits as of now, or None for a customer never heard of."""
-        rows = await self._rows(_TRAITS, partition=partition, customer=customer)
-        return msgspec.json.decode(rows[0].traits, type=dict[str, Any]) if rows else None
+        async with reading(self._engine) as connection:
+            return (await traits_of(connection, {(partition, customer)})).get((partition, customer))
 
     async def _rows(self, statement: str, **given: object) -> Sequence[Any]:
         async with reading(self._engine) as connection:

@@ -1,29 +1,19 @@
 """Links with which a customer unsubscribes without a login: they carry a token that only we can have signed.
 
 `TOKEN = PAYLOAD.SIGNATURE`, both base64url without padding; PAYLOAD is the JSON list `[customer, campaign]`, SIGNATURE
-its HMAC-SHA256 under the secret. A token has no end: who unsubscribes from an old mail means it.
+its HMAC-SHA256 under the secret. A token has no end: who unsubscribes from an old mail means it. The page that gets
+one reads it with the code of docs/campaigns-channels.md.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
 
-from shared.errors import Refused
-
 PLACE = "{token}"
-
-
-class Unsubscription(NamedTuple):
-    """Who wants no more, and of which campaign."""
-
-    customer: str
-    campaign: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +29,6 @@ class UnsubscribeLinks:
             return ""
         payload = _encoded(msgspec.json.encode([customer, campaign]))
         return self.address.replace(PLACE, f"{payload}.{_signature(payload, self.secret)}")
-
-
-def read_token(token: str, *, secret: str) -> Unsubscription:
-    """Whom a token is for. Errors: Refused when nobody with this secret has made it."""
-    payload, _, signature = token.partition(".")
-    if not hmac.compare_digest(signature.encode(), _signature(payload, secret).encode()):
-        raise Refused("this is no unsubscribe token of ours")
-    try:
-        text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        return Unsubscription(*msgspec.json.decode(text, type=tuple[str, str]))
-    except (msgspec.DecodeError, binascii.Error) as error:
-        raise Refused("this is no unsubscribe token of ours") from error
 
 
 def _signature(payload: str, secret: str) -> str:

@@ -8,7 +8,7 @@ and goes on from where the database says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -16,7 +16,7 @@ import structlog
 from services.notifier import metrics
 from services.notifier.campaign import Campaign
 from services.notifier.decisions import PartitionDecided, decide_partition
-from services.notifier.deliveries import Claim, Deliveries
+from services.notifier.deliveries import Claim, Deliveries, PartitionDecisions, Position
 from services.notifier.delivery import Outcome
 from services.notifier.subscription import Subscription
 from shared.clock import Clock
@@ -65,7 +65,10 @@ class Ownership:
 
 
 class Worker:
-    """One member of the group that reads `transitions`. `on_news` is called whenever something new is to be sent."""
+    """One member of the group that reads `transitions`. `on_news` is called whenever something new is to be sent.
+
+    `first_kept` says at which offset the log still has records of a partition; it is asked of those never read before.
+    """
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Worker:
         *,
         clock: Clock,
         on_news: Callable[[], object],
+        first_kept: Callable[[int], Awaitable[int]],
         subscriptions: Sequence[Subscription] = (),
         reclaim_s: float = RECLAIM_S,
     ) -> None:
@@ -84,6 +88,7 @@ class Worker:
         self._campaigns = campaigns
         self._clock = clock
         self._on_news = on_news
+        self._first_kept = first_kept
         self._reclaim_s = reclaim_s
         self._owned = Ownership()
         self._outages = 0
@@ -119,9 +124,29 @@ class Worker:
         waiting = [partition for partition, not_before in self._owned.waiting.items() if not_before <= now]
         if not waiting:
             return
-        claims = await self._deliveries.claim(waiting)
+        try:
+            claims = await self._at_first_kept(await self._deliveries.claim(waiting))
+        except FenceLost as error:
+            self._owned.unclaim(error.partitions, not_before=now + self._reclaim_s)
+            return
         self._owned.claim(claims)
         self._reader.start({partition: claim.position.offset for partition, claim in claims.items()})
+
+    async def _at_first_kept(self, claims: Mapping[int, Claim]) -> Mapping[int, Claim]:
+        """What was never read is passed over as far as retention has taken it, also in the tables: nobody is behind."""
+        new = [partition for partition, claim in claims.items() if claim.position == Position()]
+        first = {partition: Position(await self._first_kept(partition)) for partition in new}
+        passed = {
+            partition: Claim(first[partition], claims[partition].epoch) for partition in new if first[partition].offset
+        }
+        if passed:
+            await self._deliveries.decide(
+                [
+                    PartitionDecisions(partition, claim.epoch, Position(), claim.position)
+                    for partition, claim in passed.items()
+                ]
+            )
+        return {**claims, **passed}
 
     def _decided(self, records: Mapping[int, Sequence[Record]]) -> list[PartitionDecided]:
         claimed, now_ms = self._owned.claimed, self._clock.now_ms()

@@ -1,7 +1,8 @@
 """The ready-made lifecycles: what the comment at the head of each file in `deploy/lifecycles` promises its reader.
 
 The head is the one place that says which events a file needs; the list on the command line and the page in `docs` read
-it here. It knows the comment alone: whether that tells the truth about the metrics below it is for a test to say.
+it here. It knows the comment and the names alone: whether the comment tells the truth about the metrics below it is for
+a test to say.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class ReadyMade:
-    """One file. `name` is the model's and the file's; `events` and `traits` are in the file's order."""
+    """One file. `name` is its own, `lifecycles` and `segments` are those in it; all lists are in the file's order."""
 
     name: str
     summary: str
+    lifecycles: tuple[str, ...]
+    segments: tuple[str, ...]
     events: tuple[Need, ...]
     traits: tuple[Need, ...]
     path: Path
@@ -48,24 +51,42 @@ def list_ready_made() -> list[ReadyMade]:
 
 
 def find_ready_made(name: str) -> ReadyMade:
-    """The one of this name. Errors: Refused when there is none, with the nearest name."""
-    names = [path.stem for path in sorted(FOLDER.glob("*.yaml"))]
-    if name not in names:
-        near = nearest(name, names)
+    """The file of this name, or the one that holds the lifecycle or segment of this name.
+
+    Errors: Refused when there is none, with the nearest name; Malformed as in `list_ready_made`.
+    """
+    files = list_ready_made()
+    holders = {part: file for file in files for part in (*file.lifecycles, *file.segments)}
+    holders |= {file.name: file for file in files}
+    if name not in holders:
+        near = nearest(name, holders)
         hint = f"did you mean `{near}`?" if near else "`stageline lifecycles` lists them"
-        raise Refused(f"there is no ready-made lifecycle `{name}`; {hint}")
-    return read_ready_made(FOLDER / f"{name}.yaml")
+        raise Refused(f"there is no ready-made lifecycle or segment `{name}`; {hint}")
+    return holders[name]
 
 
 def read_ready_made(path: Path) -> ReadyMade:
     """What the head of this file says. Errors: Malformed when its first line or its list of events is missing."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = [line[1:].removeprefix(" ") for line in takewhile(lambda line: line.startswith("#"), lines)]
+    text = path.read_text(encoding="utf-8")
+    head = [line[1:].removeprefix(" ") for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
     name, _, summary = (head[0] if head else "").partition(": ")
     events = tuple(_needs_below(_EVENTS, head))
     if name != path.stem or not summary or not events:
         raise Malformed(f"{path.name} has to begin with `# {path.stem}: ...` and to say `# {_EVENTS}`")
-    return ReadyMade(name, summary, events, tuple(_needs_below(_TRAITS, head)), path)
+    return ReadyMade(
+        name=name,
+        summary=summary,
+        lifecycles=_named("lifecycle", text),
+        segments=_named("segment", text),
+        events=events,
+        traits=tuple(_needs_below(_TRAITS, head)),
+        path=path,
+    )
+
+
+def _named(kind: str, text: str) -> tuple[str, ...]:
+    """The names after a document's own key. The files are ours, so nothing but that key begins a line in this way."""
+    return tuple(re.findall(rf"^{kind}: (\S+)", text, re.MULTILINE))
 
 
 def _needs_below(title: str, head: list[str]) -> Iterator[Need]:

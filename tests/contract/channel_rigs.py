@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from services.notifier.channel import Channel
 from services.notifier.channel_console import ConsoleChannel
@@ -14,7 +15,7 @@ from services.notifier.channel_kafka import KafkaChannel
 from services.notifier.channel_slack import SlackChannel
 from services.notifier.channel_webhook import WebhookChannel
 from services.notifier.message import Message
-from shared.errors import Unavailable
+from shared.errors import Malformed, Refused, Unavailable
 from shared.log import Entry
 from tests.builders_notifier import a_message
 from tests.fakes.log_memory import MemoryLog
@@ -24,12 +25,15 @@ from tests.smtp_sink import SmtpSink
 
 @dataclass
 class ChannelRig:
-    """`arrived` is what came through at the other end: the delivery ids, in order. `fail_once` breaks one attempt."""
+    """`arrived` is what came through at the other end: the delivery ids, in order. `fail_once` breaks one attempt, each
+    of `hostile` in a way that nobody who keeps to the rules would choose.
+    """
 
     channel: Channel
     message: Message
     arrived: Callable[[], list[str]]
     fail_once: Callable[[], object]
+    hostile: Sequence[Callable[[], object]] = ()
 
 
 @asynccontextmanager
@@ -50,6 +54,16 @@ async def console() -> AsyncIterator[ChannelRig]:
     )
 
 
+def hostile_answers(receiver: Receiver) -> list[Callable[[], object]]:
+    """Times that no calendar holds, and a text in no encoding."""
+    waits = (
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2027 00:00:00 +9999999999999999", "9" * 5_000,
+        "Mon, 01 Jan 2027 00:00:00 +9999", "-1", "soon", "",
+    )  # fmt: skip
+    receiver.body = b"\xff\x00\xe4" * 5_000
+    return [partial(receiver.answers.append, (503, {"Retry-After": wait})) for wait in waits]
+
+
 @asynccontextmanager
 async def webhook() -> AsyncIterator[ChannelRig]:
     async with Receiver() as receiver:
@@ -58,6 +72,7 @@ async def webhook() -> AsyncIterator[ChannelRig]:
             a_message("webhook", target=receiver.url),
             lambda: [post.id for post in receiver.posts if post.status < 300],
             lambda: receiver.answers.append((500, {})),
+            hostile_answers(receiver),
         )
 
 
@@ -69,6 +84,7 @@ async def slack() -> AsyncIterator[ChannelRig]:
             a_message("slack", parts={"text": "Ann is at risk"}),
             lambda: [post.id for post in receiver.posts if post.status < 300],
             lambda: receiver.answers.append((500, {})),
+            hostile_answers(receiver),
         )
 
 
@@ -81,6 +97,11 @@ async def email() -> AsyncIterator[ChannelRig]:
             a_message("email", target="ann@example.com", parts={"subject": "Hello", "text": "Hello, Ann"}),
             lambda: [mail["Message-ID"].removeprefix("<").partition("@")[0] for mail in sink.mails],
             lambda: sink.answers.append("451 come back later"),
+            [
+                lambda: sink.recipients.append("550 Empfänger unbekannt".encode("latin-1")),
+                lambda: sink.recipients.append(b"450 \x00\xff"),
+                lambda: sink.answers.append("554 Schädling".encode("latin-1")),
+            ],
         )
 
 
@@ -98,14 +119,18 @@ class FlakyLog(MemoryLog):
 async def kafka() -> AsyncIterator[ChannelRig]:
     log = FlakyLog()
 
-    def fail_once() -> None:
-        log.failure = Unavailable("the log does not answer")
+    def fail_once(failure: Exception) -> None:
+        log.failure = failure
 
     yield ChannelRig(
         KafkaChannel(log, "test.messages"),
         a_message("kafka"),
         lambda: [dict(entry.headers)["ce_id"].decode() for entry in log.entries],
-        fail_once,
+        lambda: fail_once(Unavailable("the log does not answer")),
+        [
+            lambda: fail_once(Refused("append to messages: TopicAuthorizationFailedError")),
+            lambda: fail_once(Malformed("the log takes no record that large")),
+        ],
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.notifier.channel import Failed, Sent
+from services.notifier.channel import Failed, Rejected, Sent
 from services.notifier.channels import KINDS
 from tests.builders_notifier import NOW_MS, a_transition
 from tests.contract.channel_rigs import RIGS, ChannelRig
@@ -40,6 +40,15 @@ async def test_a_broken_other_end_is_a_failure_with_a_reason_and_no_exception(ri
     assert isinstance(answer, Failed)
     assert answer.reason
     assert rig.arrived() == []
+
+
+async def test_whatever_the_other_end_says_is_a_reason_and_no_exception(rig: ChannelRig):
+    for misbehave in rig.hostile:
+        misbehave()
+        answer = await rig.channel.send(rig.message, now_ms=NOW_MS)
+        assert isinstance(answer, Failed | Rejected)
+        assert answer.reason
+    assert isinstance(await rig.channel.send(rig.message, now_ms=NOW_MS), Sent)
 
 
 async def test_a_mended_other_end_gets_the_next_message(rig: ChannelRig):

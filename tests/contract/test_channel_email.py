@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from services.notifier.channel import Failed, NoAddress, Rejected, Sent
-from services.notifier.channel_email import EmailChannel, EmailSettings, MailServer
+from services.notifier.channel_email import CONNECTIONS_MAX, EmailChannel, EmailSettings, MailServer
 from services.notifier.mail import address_of
 from services.notifier.message import Message
 from services.notifier.own_name import OwnName
@@ -119,6 +120,37 @@ async def test_a_server_that_is_not_there_is_a_failure(sink: SmtpSink):
         port = gone.port
     async with opened(MailServer(host="127.0.0.1", port=port, tls="none")) as channel:
         assert isinstance(await channel.send(mail_to(), now_ms=NOW_MS), Failed)
+
+
+async def test_waiting_for_a_connection_costs_a_mail_nothing_of_its_time(sink: SmtpSink):
+    sink.thinks_s = 1.2  # two, one after the other, take longer than one may
+    async with opened(MailServer(host="127.0.0.1", port=sink.port, tls="none"), timeout_s=2) as channel:
+        mails = [channel.send(mail_to(), now_ms=NOW_MS) for _ in range(2 * CONNECTIONS_MAX)]
+        answers = await asyncio.gather(*mails)
+    assert {type(answer) for answer in answers} == {Sent}
+
+
+async def test_a_mail_that_got_no_connection_in_time_has_not_arrived(sink: SmtpSink):
+    sink.thinks_s = 0.3
+    async with opened(MailServer(host="127.0.0.1", port=sink.port, tls="none"), timeout_s=0.5) as channel:
+        mails = [channel.send(mail_to(), now_ms=NOW_MS) for _ in range(5 * CONNECTIONS_MAX)]
+        answers = await asyncio.gather(*mails)
+    assert Failed("no connection was free within 0.5 s") in answers
+
+
+async def test_a_mail_may_have_arrived_only_once_it_was_on_its_way(sink: SmtpSink):
+    async def never_greets(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1)
+        writer.close()
+
+    sink.thinks_s = 1
+    async with await asyncio.start_server(never_greets, "127.0.0.1", 0) as silent:
+        answers = []
+        for port in (silent.sockets[0].getsockname()[1], sink.port):
+            async with opened(MailServer(host="127.0.0.1", port=port, tls="none"), timeout_s=0.5) as channel:
+                answers.append(await channel.send(mail_to(), now_ms=NOW_MS))
+    reason = "no answer within 0.5 s"
+    assert answers == [Failed(reason), Failed(reason, may_have_arrived=True)]
 
 
 async def test_a_subject_cannot_bring_headers_of_its_own(channel: EmailChannel, sink: SmtpSink):

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.notifier.channel import Failed, Gone, Rejected
-from services.notifier.channel_slack import SlackChannel
+from services.notifier.channel_slack import SlackChannel, SlackSettings
+from shared.errors import Refused
+from shared.settings import read_settings
 from tests.builders_notifier import NOW_MS, a_message
 from tests.receiver import Receiver
 
@@ -68,3 +70,13 @@ async def test_without_any_place_the_message_is_final(receiver: Receiver):
     await channel.close()
     assert isinstance(answer, Rejected)
     assert "STAGELINE_SLACK_URL" in answer.reason
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[oops", "https://", "hooks.slack.com/T0KEN", "https://hooks.slack.com/T0 KEN"]
+)
+def test_a_place_that_is_no_address_is_refused_at_start_without_being_shown(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("STAGELINE_SLACK_URL", url)
+    with pytest.raises(Refused, match="STAGELINE_SLACK_URL: expected an https address") as caught:
+        read_settings(SlackSettings)
+    assert url not in str(caught.value)

@@ -90,6 +90,8 @@ async def test_gone_is_final(channel: WebhookChannel, receiver: Receiver):
         ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
         ("soon", 0),
         ("-5", 0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 0),
+        ("Mon, 01 Jan 2027 00:00:00 +9999999999999999", 0),
     ],
 )
 async def test_retry_after_is_passed_on(channel: WebhookChannel, receiver: Receiver, header: str, wait_ms: int):
@@ -112,6 +114,12 @@ async def test_a_receiver_that_is_not_there_is_a_failure(channel: WebhookChannel
     port = server.sockets[0].getsockname()[1]
     server.close()
     assert isinstance(await channel.send(to(f"http://127.0.0.1:{port}/"), now_ms=NOW_MS), Failed)
+
+
+@pytest.mark.parametrize("url", ["https://[oops", "https://", "https://[::1", "no address", ""])
+async def test_what_is_no_address_is_final(channel: WebhookChannel, guarded: WebhookChannel, url: str):
+    for one in (channel, guarded):
+        assert isinstance(await one.send(to(url), now_ms=NOW_MS), Rejected)
 
 
 async def test_an_endless_answer_is_not_read(channel: WebhookChannel):

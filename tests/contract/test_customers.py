@@ -26,10 +26,11 @@ async def staged(notifier_address: str) -> AsyncIterator[StagedCustomers]:
 
 @pytest.fixture
 async def customers(notifier_address: str) -> AsyncIterator[SqlCustomers]:
-    customers = SqlCustomers(make_engine(notifier_address))
+    engine = make_engine(notifier_address)
+    customers = SqlCustomers(engine)
     await customers.open()
     yield customers
-    await customers.close()
+    await engine.dispose()
 
 
 async def test_a_customer_is_seen_in_his_visit_with_traits(staged: StagedCustomers, customers: SqlCustomers) -> None:
@@ -58,14 +59,14 @@ async def test_many_are_looked_for_at_once(staged: StagedCustomers, customers: S
 
 
 async def test_a_database_without_the_stagers_tables_is_refused(tmp_path: Path) -> None:
-    customers = SqlCustomers(make_engine(f"sqlite+aiosqlite:///{tmp_path}/empty.db"))
+    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/empty.db")
     with pytest.raises(Refused, match="stageline migrate"):
-        await customers.open()
-    await customers.close()
+        await SqlCustomers(engine).open()
+    await engine.dispose()
 
 
 async def test_a_database_that_is_not_there_is_unavailable() -> None:
-    customers = SqlCustomers(make_engine("postgresql+asyncpg://x:y@127.0.0.1:1/x"))
+    engine = make_engine("postgresql+asyncpg://x:y@127.0.0.1:1/x")
     with pytest.raises(Unavailable):
-        await customers.look([ANN])
-    await customers.close()
+        await SqlCustomers(engine).look([ANN])
+    await engine.dispose()

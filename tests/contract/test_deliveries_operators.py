@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
+from services.notifier.channel import Rejected
 from services.notifier.deliveries_sql import SqlDeliveries
 from services.notifier.delivery import ChannelName, Outcome
+from services.notifier.replay import ROWS_MAX
+from services.notifier.sender import result_of
+from services.notifier.step import Step
+from services.notifier.subscription import Subscription, plan_subscriptions
+from services.notifier.subscription_file import STEPS_MAX
 from shared.clock import DAY_MS
-from tests.builders_notifier import NOW_MS, a_campaign, a_decision
+from tests.builders_notifier import NOW_MS, a_campaign, a_decision, a_transition
 from tests.contract.delivering import LEASE_MS, keep, result, take
 
 
@@ -16,7 +22,8 @@ async def test_a_dead_letter_is_sent_again_with_all_its_attempts(kept: SqlDelive
     await keep(kept, a_decision())
     (taken,) = await take(kept)
     await kept.record([result(taken, Outcome.DEAD)])
-    assert await kept.dead_of("win-back", limit=10) == [taken.id]
+    assert await kept.dead_of("win-back", before_ms=NOW_MS + 1, limit=10) == [taken.id]
+    assert await kept.dead_of("win-back", before_ms=NOW_MS, limit=10) == []
     assert await kept.redrive([taken.id, uuid4()], now_ms=NOW_MS + DAY_MS) == 1
     (again,) = await take(kept, now_ms=NOW_MS + DAY_MS)
     assert (again.id, again.attempt, again.fresh_ms) == (taken.id, 1, NOW_MS + DAY_MS)
@@ -70,3 +77,23 @@ async def test_each_lane_gives_no_more_than_its_share(kept: SqlDeliveries) -> No
     await keep(kept, *(a_decision(a_campaign(name), seq=seq) for name in "ab" for seq in range(1, 6)))
     taken = await take(kept, limit=2)
     assert sorted(one.campaign for one in taken) == ["a", "a", "b", "b"]
+
+
+async def test_a_reason_in_no_encoding_is_kept_with_its_bytes_escaped(kept: SqlDeliveries) -> None:
+    await keep(kept, a_decision())
+    (delivery,) = await take(kept)
+    answer = Rejected("refused: 550 Empf\udce4nger\0")  # a mail server's Latin-1, as its client reads it
+    await kept.record([result_of(delivery, answer, now_ms=NOW_MS, chance=0)])
+    found = await kept.find(delivery.id)
+    assert found is not None
+    assert found.reason == "refused: 550 Empf\\udce4nger\\x00"
+
+
+async def test_as_many_are_added_at_once_as_a_replay_makes_of_one_page(kept: SqlDeliveries) -> None:
+    steps = (Step(ChannelName("console")),) * STEPS_MAX
+    crm = Subscription("crm", steps)
+    moves = [a_transition(id=f"move-{seq}", seq=seq) for seq in range(1, ROWS_MAX + 1)]
+    made = [one for move in moves for one in plan_subscriptions([crm], move, partition=0, now_ms=NOW_MS)]
+    assert await kept.add(made) == len(made) == STEPS_MAX * ROWS_MAX
+    assert await kept.add(made) == 0
+    assert await kept.redrive([one.id for one in made], now_ms=NOW_MS) == 0

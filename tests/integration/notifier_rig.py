@@ -52,9 +52,10 @@ class Rig:
             database=self.address, partitions=4, port=0, campaigns=str(folder / "campaigns"), webhook_secret=SECRET,
             webhook_allow_private=True,
         )  # fmt: skip
-        self._watch = SqlDeliveries(make_engine(self.address))
+        engine = make_engine(self.address)
+        self._watch = SqlDeliveries(engine)
         self.customers = StagedCustomers(self.address)
-        self.seen = SqlCustomers(make_engine(self.address))
+        self.seen = SqlCustomers(engine)
 
     async def open(self) -> None:
         engine = make_engine(self.address)
@@ -67,7 +68,6 @@ class Rig:
     async def close(self) -> None:
         await self._watch.close()
         await self.customers.close()
-        await self.seen.close()
         await self.log.close()
 
     async def publish(self, *values: Transition | bytes, partition: int = 0) -> None:

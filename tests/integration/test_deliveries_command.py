@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from services.notifier.deliveries_command import app
 from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
 from services.notifier.delivery import Outcome
+from shared.clock import SystemClock
 from shared.database import make_engine
 from shared.errors import Refused
 from shared.migrate import migrate
@@ -25,7 +26,8 @@ async def _one_dead(address: str) -> UUID:
     deliveries = SqlDeliveries(engine)
     await keep(deliveries, a_decision())
     (taken,) = await take(deliveries)
-    await deliveries.record([result(taken, Outcome.DEAD, reason="status 410")])
+    died_ms = SystemClock().now_ms() - 1
+    await deliveries.record([result(taken, Outcome.DEAD, reason="status 410", finished_ms=died_ms)])
     await deliveries.close()
     return taken.id
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from services.notifier.deliveries import PartitionDecisions
 from services.notifier.deliveries_sql import SqlDeliveries
@@ -227,3 +228,20 @@ async def test_a_campaign_file_with_faults_is_refused_at_start_with_all_of_them(
     (refused,) = caught.value.exceptions
     assert isinstance(refused, Refused)
     assert str(refused).count("error:") == 5
+
+
+async def test_the_whole_notifier_stands_on_one_engine_whose_pool_bounds_its_connections(console: Rig) -> None:
+    used: set[Engine] = set()
+
+    def note(connection: Connection) -> None:
+        used.add(connection.engine)
+
+    event.listen(Engine, "engine_connect", note)
+    try:
+        async with console.running():
+            while (await console.get("/readyz")).status_code != 200:
+                pass
+            await console.get("/deliveries")
+    finally:
+        event.remove(Engine, "engine_connect", note)
+    assert len(used) == 1

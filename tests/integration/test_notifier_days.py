@@ -96,15 +96,16 @@ class Week:
         self.pick = random.Random(seed)
         self.clock = ManualClock(NOW_MS)
         self.world = World(self.pick)
-        self.deliveries = SqlDeliveries(make_engine(address))
-        self.customers = SqlCustomers(make_engine(address))
+        engine = make_engine(address)
+        self.deliveries = SqlDeliveries(engine)
+        self.customers = SqlCustomers(engine)
         self.staged = StagedCustomers(address)
         self.gate = Gate(self.deliveries, self.customers, {one.name: one for one in CAMPAIGNS}, clock=self.clock)
         self.arrivals: list[Arrival] = []
         self.lost: set[str] = set()  # ids of which a result was lost, or which may have arrived unheard
 
     async def close(self) -> None:
-        for part in (self.deliveries, self.customers, self.staged):
+        for part in (self.deliveries, self.staged):
             await part.close()
 
     async def decide(self, new: Sequence[Transition]) -> None:

@@ -172,6 +172,7 @@ async def test_a_dead_letter_is_sent_again_under_its_own_id(tmp_path: Path) -> N
 async def test_all_dead_letters_of_a_campaign_are_sent_again(tmp_path: Path) -> None:
     async with Receiver() as receiver, running(tmp_path, HOOKED.replace("URL", receiver.url)) as rig:
         await dead_letter(rig, receiver)
+        rig.clock.advance(1)
         answers = [
             (await rig.ask("POST", "/deliveries/redrive", json={"campaign": name})).json()["deliveries"]
             for name in ("another", "stubborn")

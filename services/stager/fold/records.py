@@ -5,6 +5,7 @@ Whatever is wrong with a record shows here. Knows nothing of profiles and metric
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,8 @@ from shared.event import Event
 # Local calendars need a year on each side of the instants they are asked for.
 _OCCURRED_MIN_MS: Final = -62_100_000_000_000
 _OCCURRED_MAX_MS: Final = 253_300_000_000_000
+
+DEPTH_MAX: Final = 100  # nesting of members: whoever looks into them later calls itself on each level; ingest takes 32
 
 _decode_members = msgspec.json.Decoder(dict[str, Any] | None).decode
 NO_MEMBERS: Final[dict[str, Any]] = {}  # never written to
@@ -42,6 +45,28 @@ def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> dict[str, Any]:
     if raw is msgspec.UNSET:
         return NO_MEMBERS
     try:
-        return _decode_members(raw) or NO_MEMBERS  # null is none, also with a space before it
+        members = _decode_members(raw) or NO_MEMBERS  # null is none, also with a space before it
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{field} is no JSON object: {error}") from error
+    if is_too_deep(members):
+        raise Malformed(f"{field}: nested more than {DEPTH_MAX} deep")
+    return members
+
+
+def is_too_deep(members: dict[str, Any]) -> bool:
+    """Whether an object, itself the first level, is nested beyond the bound."""
+    for member in members.values():  # nearly all are flat, and told at once
+        kind = type(member)
+        if kind is dict or kind is list:
+            return _is_too_deep(members)
+    return False
+
+
+def _is_too_deep(members: dict[str, Any]) -> bool:
+    level: Collection[Any] = (members,)
+    for _ in range(DEPTH_MAX):
+        inner = (part for outer in level for part in (outer.values() if type(outer) is dict else outer))
+        level = [part for part in inner if type(part) is dict or type(part) is list]
+        if not level:
+            return False
+    return True

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from services.stager.fold.instants import instant_of
+from services.stager.fold.records import is_too_deep
 from shared.clock import rfc3339
 from shared.document.nodes import nearest
 from shared.errors import Malformed
@@ -200,15 +201,19 @@ def _object(field: str, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | m
         raise Malformed(f"{field}: {_TOO_DEEP}") from error
     except _UNREADABLE as error:
         return _within_doubles(field, raw, error)
-    return msgspec.UNSET if members is None else raw
+    if members is None:
+        return msgspec.UNSET
+    if is_too_deep(members):
+        raise Malformed(f"{field}: {_TOO_DEEP}")
+    return raw
 
 
-def _within_doubles(field: str, raw: msgspec.Raw, error: Exception) -> msgspec.Raw:
+def _within_doubles(field: str, raw: msgspec.Raw, error: Exception) -> msgspec.Raw | msgspec.UnsetType:
     """The object with a smaller one for each number that no double can hold: all beyond 10^12 are missing alike."""
     try:
         members = json.loads(bytes(raw), parse_float=_small, parse_int=_small, parse_constant=_refuse)
         if isinstance(members, dict):
-            return msgspec.Raw(_encode(members))
+            return _object(field, msgspec.Raw(_encode(members)))
     except (ValueError, RecursionError):
         pass  # that was not what is wrong with it
     raise Malformed(f"{field}: {error}") from error

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import asyncpg
 
 from services.stager.store import PartitionBatch
-from services.stager.store_sql.queries import storable
+from shared.database import storable
 
 Rows = Sequence[tuple[Any, ...]]
 Connection: TypeAlias = "asyncpg.Connection[Any]"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from services.stager.store import PartitionBatch, VisitRow
-from services.stager.store_sql.queries import storable
+from shared.database import storable
 from shared.errors import FenceLost
 
 FENCE = """

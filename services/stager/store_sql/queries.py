@@ -61,8 +61,3 @@ MOVES = """
 def refused_tables() -> Refused:
     """What `open` raises when the tables are missing or old."""
     return Refused("the stager's tables are missing or older than this program; run `stageline migrate` first")
-
-
-def storable(reason: str) -> str:
-    """A quarantine's reason with everything escaped that a database may refuse: it can quote the very worst input."""
-    return reason.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")

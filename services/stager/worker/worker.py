@@ -24,7 +24,7 @@ from services.stager.worker.stretch import Decoded, Stretch, stretches
 from services.stager.worker.ticker import Ticker
 from shared.clock import Clock
 from shared.errors import Conflict, FenceLost, StagelineError, Unavailable
-from shared.log import Arrival, Log, Reader, Record
+from shared.log import Arrival, Log, Reader, Record, first_kept
 from shared.topics import Topics
 
 POLL_TIMEOUT_S = 0.1  # how long an idle loop waits for records; a deadline shortens it
@@ -216,11 +216,7 @@ class Worker:
 
     async def _start_offset(self, number: int, claim: Claim) -> int:
         """Where to read on. A partition never read before begins with the first record that the log still has."""
-        if claim.position.offset > 0:
-            return claim.position.offset
-        end = (await self._log.ends(self._topics.events))[number]
-        first = await self._log.fetch(self._topics.events, number, 0, records_max=1)
-        return first[0].offset if first else end
+        return claim.position.offset or await first_kept(self._log, self._topics.events, number)
 
     def _stop_broken(self, owned: OwnedPartition) -> None:
         self._reader.pause(frozenset({owned.number}))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from services.notifier.channel import AT_ONCE_MAX
+from services.notifier.channel_email import CONNECTIONS_MAX
 from services.notifier.channel_kind import Means
-from services.notifier.channels import KINDS, make_channels, missing_settings
+from services.notifier.channels import KINDS, at_once_max, make_channels, missing_settings
+from services.notifier.delivery import ChannelName
 from services.notifier.settings import NotifierSettings
 from shared.topics import Topics
 from tests.builders_notifier import a_step
@@ -27,6 +30,10 @@ def test_a_secret_makes_webhooks_and_a_server_with_a_sender_makes_mail(monkeypat
     assert "email" not in make_channels(means())
     monkeypatch.setenv("STAGELINE_EMAIL_FROM", "Shop <hello@shop.example>")
     assert {"email", "webhook"} <= set(make_channels(means(webhook_secret=SECRET)))
+
+
+def test_mails_are_given_out_as_many_at_once_as_there_are_connections_for_them():
+    assert (at_once_max(ChannelName("email")), at_once_max(ChannelName("console"))) == (CONNECTIONS_MAX, AT_ONCE_MAX)
 
 
 def test_a_step_whose_channel_cannot_be_made_says_what_to_set():

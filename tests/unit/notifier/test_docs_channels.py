@@ -83,7 +83,16 @@ def test_the_pages_code_reads_our_tokens_and_no_others():
     token = LINKS.link(customer="ann", campaign="win-back").partition("?t=")[2]
     assert made["read_token"](token, LINKS.secret) == ("ann", "win-back")
     assert made["read_token"](token, "another secret") is None
-    assert made["read_token"](token + "x", LINKS.secret) is None
+    for forged in (
+        "",
+        ".",
+        token[:-1],
+        token + "x",
+        "x" + token,
+        token.replace(".", ""),
+        token.partition(".")[0] + ".",
+    ):
+        assert made["read_token"](forged, LINKS.secret) is None
 
 
 def test_every_channel_its_parts_and_every_name_stand_on_the_page():

@@ -36,5 +36,6 @@ def test_a_result_belongs_to_its_attempt():
 
 
 def test_a_reason_is_kept_short_and_storable():
-    result = result_of(a_delivery(), Failed("x\0" * 5_000), now_ms=NOW_MS, chance=0)
-    assert result.reason == "x" * REASON_LENGTH_MAX
+    result = result_of(a_delivery(), Failed("550 Empf\udce4nger\0" + "x" * 5_000), now_ms=NOW_MS, chance=0)
+    assert result.reason.startswith("550 Empf\\udce4nger\\x00xxx")
+    assert len(result.reason) == REASON_LENGTH_MAX

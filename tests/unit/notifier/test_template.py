@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 
 import pytest
+from liquid import Environment
 
 from services.notifier.compose import namespace
 from services.notifier.template import LOOPS_MAX, OUTPUT_BYTES_MAX, Markup, Template
@@ -123,6 +125,22 @@ def test_a_template_that_takes_too_long_is_ended():
     seconds = count(0.0, 0.01)
     with pytest.raises(Malformed, match="too long"):
         template.render({}, clock_s=lambda: next(seconds))
+
+
+ODD_VALUES: tuple[object, ...] = (
+    None, True, 0, -1, 1.5, 10**400, "", "x", "1", "9" * 5_000, [], [None], [1, "a", {}], ["a"], [{"a": 1}], [[1]], {},
+    {"a": 1},
+)  # fmt: skip
+ODD_ARGUMENTS = ("", ": 1", ": 'a'", ": 'a', 'b'", ": traits.odd", ": traits.odd, -1", ": nothing: 1")
+
+
+@pytest.mark.parametrize("name", sorted({*Environment().filters, "json"}))
+def test_a_filter_makes_a_text_of_whatever_a_customer_has_or_says_that_it_cannot(name: str):
+    for arguments in ODD_ARGUMENTS:
+        template, _ = compiled(f"{{{{ traits.odd | {name}{arguments} }}}}")
+        for value in ODD_VALUES if template is not None else ():
+            with suppress(Malformed):
+                template.render(namespace(a_transition(), campaign="win-back", traits={"odd": value}, link=""))
 
 
 def test_the_error_of_a_template_holds_none_of_the_customers_values():

@@ -134,6 +134,15 @@ def test_everything_is_described_for_people(path: Path) -> None:
 
 
 @every_file
+def test_the_head_says_that_its_numbers_are_guesses(path: Path) -> None:
+    head, _, _ = path.read_text(encoding="utf-8").partition(
+        "\n" + ("segment:" if path.stem in SEGMENTS else "lifecycle:")
+    )
+
+    assert "# All thresholds are guesses until your own numbers have confirmed them." in head.splitlines()
+
+
+@every_file
 def test_its_stories_go_as_they_say(path: Path) -> None:
     assert story_faults([stories_of(path)]) == []
 
@@ -168,10 +177,42 @@ def test_the_list_names_each_with_the_events_that_it_needs() -> None:
     assert "needs Order Completed" in shown
 
 
+def test_the_list_says_what_is_a_lifecycle_and_what_are_segments() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["lifecycles"]).stdout.split())
+
+    assert "lifecycle bank-life-stages; segment bank-quiet needs" in shown
+    assert "segments high-value, almost-high-value, high-value-slipping needs" in shown
+
+
+@every_file
+def test_a_file_says_which_lifecycles_and_segments_are_in_it(path: Path) -> None:
+    ready_made, parts = read_ready_made(path), loaded(path).lifecycles
+
+    assert set(ready_made.lifecycles) == {part.name for part in parts if not part.segment}
+    assert set(ready_made.segments) == {part.name for part in parts if part.segment}
+
+
 def test_show_prints_the_file_as_it_is() -> None:
     shown = CliRunner().invoke(app, ["lifecycles", "show", "rfm"]).stdout
 
     assert shown == (FOLDER / "rfm.yaml").read_text(encoding="utf-8")
+
+
+def test_show_finds_the_file_that_holds_a_segment() -> None:
+    shown = CliRunner().invoke(app, ["lifecycles", "show", "rfm-champions"])
+
+    assert shown.stdout == (FOLDER / "rfm.yaml").read_text(encoding="utf-8")
+    assert shown.stderr == "`rfm-champions` is in the file `rfm`, which is shown whole.\n"
+
+
+@pytest.mark.parametrize("name", ["bank-quiet", "bank-life-stages"])
+def test_a_lifecycle_or_segment_is_found_by_its_own_name(name: str) -> None:
+    assert find_ready_made(name).name == "bank-life-stages"
+
+
+def test_an_unknown_segment_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(Refused, match="did you mean `rfm-champions`"):
+        find_ready_made("rfm-champion")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:

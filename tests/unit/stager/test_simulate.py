@@ -15,9 +15,9 @@ import pytest
 from services.stager.commands.simulate import Report, lines_of, run_simulation
 from services.stager.fold.dynamic import of_json
 from services.stager.fold.instants import instant_of
-from services.stager.fold.records import members_of
+from services.stager.fold.records import DEPTH_MAX, members_of
 from services.stager.fold.rules import compile_rules
-from services.stager.language.definition import Linger, Stage
+from services.stager.language.definition import Lifecycle, Linger, Stage
 from services.stager.language.file import load_text
 from services.stager.simulate.line import read_line
 from services.stager.simulate.simulation import simulate
@@ -35,12 +35,12 @@ SHOP = lifecycle(
 )
 
 
-def run(*lines: Any, until: str | None = None) -> tuple[list[Transition], list[int]]:
+def run(*lines: Any, until: str | None = None, of: Lifecycle = SHOP) -> tuple[list[Transition], list[int]]:
     """The transitions and the numbers of the bad lines; a line is a dict or text."""
     bad: list[int] = []
     encoded = [line.encode() if isinstance(line, str) else json.dumps(line).encode() for line in lines]
     until_ms = None if until is None else instant_of(until)
-    rules = compile_rules([SHOP])
+    rules = compile_rules([of])
     found = simulate(encoded, rules, until_ms=until_ms, on_bad_line=lambda number, _: bad.append(number))
     return list(found), bad
 
@@ -189,6 +189,41 @@ def test_a_property_that_cannot_be_read_makes_a_bad_line_although_nobody_asks_fo
     found = list(simulate([line], compile_rules([SHOP]), until_ms=None, on_bad_line=lambda at, _: bad.append(at)))
 
     assert (found, bad) == ([], [1])
+
+
+def _nested(depth: int, begin: str, end: str) -> str:
+    return '{"p":' + begin * (depth - 1) + "1" + end * (depth - 1) + "}"
+
+
+LOOKED_INTO = load_text(
+    """
+lifecycle: shop
+metrics:
+  values: {distinct: p, of: "*"}
+  newest: {latest: p, of: "*"}
+  changed: {changed: traits.p}
+stages:
+  - stage: here
+    when: values >= 0 or exists(changed)
+carry: [traits.p, newest]
+""",
+    file="shop.yaml",
+).lifecycles[0]
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"p":', "}")], ids=["lists", "objects"])
+@pytest.mark.parametrize("where", ['"event":"e","properties"', '"type":"identify","traits"'], ids=["track", "identify"])
+@pytest.mark.parametrize(("depth", "bad"), [(DEPTH_MAX, []), (DEPTH_MAX + 1, [1]), (500, [1]), (900, [1]), (5000, [1])])
+def test_what_is_nested_too_deeply_to_be_looked_into_is_a_bad_line(
+    begin: str, end: str, where: str, depth: int, bad: list[int]
+) -> None:
+    deep = f'{{"userId":"ann",{where}:{_nested(depth, begin, end)},"timestamp":"2026-01-01"}}'
+    flat = '{"userId":"bob","event":"e","timestamp":"2026-01-01"}'
+
+    found, told = run(deep, deep.replace("2026-01-01", "2026-01-02"), flat, of=LOOKED_INTO)
+
+    assert told == [number for line in bad for number in (line, line + 1)]
+    assert found[-1].customer == "bob"
 
 
 def test_absent_members_may_be_null_with_or_without_space() -> None:
