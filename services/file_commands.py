@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from services.notifier.campaign_file import Rules
+    from services.notifier.file.campaigns import Rules
     from services.stager.language.definition import Lifecycle
 
 Files = Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.")]
@@ -33,7 +33,8 @@ def check(
     ] = None,
 ) -> None:
     """Validate lifecycles, segments, campaigns and stories; every fault with its place, and what was perhaps meant."""
-    from services.notifier import campaign_file, subscription_file
+    from services.notifier.file import campaigns as campaign_file
+    from services.notifier.file import subscriptions as subscription_file
     from services.stager.commands.story import check_stories
     from services.stager.language import file as lifecycle_file
     from shared.document.files import read_paths
@@ -80,8 +81,8 @@ def campaign_rules(lifecycles: Sequence[Path]) -> Rules:
 
 
 def _rules(lifecycles: Sequence[Lifecycle]) -> Rules:
-    from services.notifier.campaign_file import Rules
-    from services.notifier.condition import Surroundings
+    from services.notifier.campaign.condition import Surroundings
+    from services.notifier.file.campaigns import Rules
     from services.stager.condition import compile_condition, offer_of
 
     offers = {part.name: offer_of(part) for part in lifecycles}
@@ -94,8 +95,10 @@ def simulate(
     until: Annotated[str | None, typer.Option(help="Let time pass until then (default: the last event).")] = None,
     customer: Annotated[str | None, typer.Option(help="Print only this customer's transitions.")] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Print tables and a picture of the flow.")] = False,  # noqa: FBT002
-    speed: Annotated[bool, typer.Option("--speed", help="Say how many events a second it were.")] = False,  # noqa: FBT002
-    processes: Annotated[int | None, typer.Option(help="How many share the work.", min=1)] = None,
+    speed: Annotated[bool, typer.Option("--speed", help="Print the throughput in events per second.")] = False,  # noqa: FBT002
+    processes: Annotated[
+        int | None, typer.Option(help="Number of worker processes (default: one per core for long files).", min=1)
+    ] = None,
 ) -> None:
     """Fold a file of events without any server and print each transition as one line of JSON."""
     from services.stager.commands.simulate import Report, run_simulation
@@ -107,11 +110,11 @@ def simulate(
 def explain(
     lifecycle: Annotated[list[Path], typer.Option(help="Lifecycle files, or folders of them; may be repeated.")],
     events: Annotated[str, typer.Option(help="A file of events, one JSON object a line; - for standard input.")],
-    customer: Annotated[str, typer.Option(help="Whom to explain.")],
+    customer: Annotated[str, typer.Option(help="The customer's id.")],
     at: Annotated[str | None, typer.Option(help="As of when (default: the last event).")] = None,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
 ) -> None:
-    """Say why a customer is where he is: clause by clause, with values, and when it will next change by itself."""
+    """Say why a customer is where they are: clause by clause, with values, and when it will next change by itself."""
     from services.stager.commands.explain import run_explanation
 
     raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
@@ -127,7 +130,7 @@ def schema() -> None:
 
 
 def tell_stories(files: Files) -> None:
-    """Run stories: what happens to a customer step by step, and where he must then be; prints what differs, and why."""
+    """Run stories: what happens to a customer step by step, and where they must then be. Print what differs and why."""
     from services.stager.commands.story import run_stories
 
     raise typer.Exit(run_stories(files))
@@ -154,7 +157,7 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="History, one JSON object a line; may be gzip.")],
     url: Annotated[str, typer.Option(help="Where ingest listens.")] = "http://127.0.0.1:8080",
     key: Annotated[str, typer.Option(envvar="STAGELINE_WRITE_KEY", help="The write key.")] = "",
-    name: Annotated[str, typer.Option(help="What this import is called; else as the file is.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the import (default: the file's name).")] = "",
 ) -> None:
     """Send a file of history to ingest. Sending the same file again, also after a break, adds nothing twice."""
     from services.ingest.imports.command import Destination, run_import

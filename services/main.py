@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from services.file_commands import add_file_commands, campaign_rules
-from services.notifier.campaign_commands import add_campaign_commands
-from services.notifier.deliveries_command import app as deliveries_app
+from services.notifier.commands.command_line import add_campaign_commands
+from services.notifier.commands.deliveries import app as deliveries_app
 from shared.clock import Clock, SystemClock
 from shared.errors import StagelineError
 from shared.run import run
@@ -157,7 +157,7 @@ async def _opened_log(settings: Settings, clock: Clock, stop: asyncio.Event) -> 
 
 async def migrate_tables(database: str) -> None:
     """Bring the tables of all services to this version. Errors: Unavailable."""
-    from services.notifier.deliveries_sql import MIGRATIONS as NOTIFIER_MIGRATIONS
+    from services.notifier.store_sql.deliveries import MIGRATIONS as NOTIFIER_MIGRATIONS
     from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
     from shared.database import make_engine
     from shared.migrate import migrate as migrate_one

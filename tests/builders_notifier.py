@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import msgspec
 
-from services.notifier.campaign import Campaign, Change, Trigger
-from services.notifier.campaign_file import Rules
-from services.notifier.delivery import ChannelName, Decision, Delivery
-from services.notifier.message import Message
-from services.notifier.plan import plan
-from services.notifier.step import Step
+from services.notifier.campaign.campaign import Campaign, Change, Trigger
+from services.notifier.campaign.step import Step
+from services.notifier.delivery.delivery import ChannelName, Decision, Delivery
+from services.notifier.delivery.message import Message
+from services.notifier.file.campaigns import Rules
+from services.notifier.plan.plan import plan
 from services.stager.condition import compile_condition
 from shared.clock import rfc3339
 from shared.transition import TimeCause, Transition, encode

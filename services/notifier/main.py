@@ -10,24 +10,25 @@ from functools import partial
 
 import structlog
 
-from services.notifier import metrics, subscription_file
-from services.notifier.api import Progress, make_app
-from services.notifier.api_operate import make_router
-from services.notifier.campaign import Campaign
-from services.notifier.campaign_file import Rules, load_paths
-from services.notifier.channel import Channel
-from services.notifier.channel_kind import Means
-from services.notifier.channels import at_once_max, make_channels, missing_settings
-from services.notifier.customers import Customers
-from services.notifier.customers_sql import SqlCustomers
-from services.notifier.deliveries import Deliveries
-from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName
-from services.notifier.gate import Gate
-from services.notifier.sender import Sender
+from services.notifier import metrics
+from services.notifier.campaign.campaign import Campaign
+from services.notifier.channel.channel import Channel
+from services.notifier.channel.kind import Means
+from services.notifier.channel.registry import at_once_max, make_channels, missing_settings
+from services.notifier.delivery.customers import Customers
+from services.notifier.delivery.deliveries import Deliveries
+from services.notifier.delivery.delivery import ChannelName
+from services.notifier.file.campaigns import Rules
+from services.notifier.file.load import load_campaigns, load_subscriptions
+from services.notifier.http.api import Progress, make_app
+from services.notifier.http.operate import make_router
+from services.notifier.operate.trial import Trial
+from services.notifier.plan.subscription import Subscription
+from services.notifier.sending.gate import Gate
+from services.notifier.sending.sender import Sender
 from services.notifier.settings import NotifierSettings
-from services.notifier.subscription import Subscription
-from services.notifier.trial import Trial
+from services.notifier.store_sql.customers import SqlCustomers
+from services.notifier.store_sql.deliveries import SqlDeliveries
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
 from shared.database import make_engine
@@ -88,27 +89,6 @@ async def serve(
                 await service.run(stop)
             finally:
                 http_stop.set()  # last: whoever watches the drain can still ask
-
-
-def load_campaigns(settings: NotifierSettings, rules: Rules) -> Sequence[Campaign]:
-    """The campaigns of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = load_paths(settings.campaigns, rules)
-    for fault in loaded.faults:
-        if fault.severity == "warning":
-            _log.warning("campaign file", fault=fault.render())
-    wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
-    if wrong:
-        raise Refused("\n".join(wrong))
-    return loaded.campaigns
-
-
-def load_subscriptions(settings: NotifierSettings) -> Sequence[Subscription]:
-    """The subscriptions of the settings' paths. Errors: Refused, with every fault of every file."""
-    loaded = subscription_file.load_paths(settings.campaigns)
-    wrong = [fault.render() for fault in loaded.faults if fault.severity == "error"]
-    if wrong:
-        raise Refused("\n".join(wrong))
-    return loaded.subscriptions
 
 
 def check_settings(

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.notifier import metrics
-from services.notifier.campaign import Campaign
-from services.notifier.decisions import PartitionDecided, decide_partition
-from services.notifier.deliveries import Claim, Deliveries, PartitionDecisions, Position
-from services.notifier.delivery import Outcome
-from services.notifier.subscription import Subscription
+from services.notifier.campaign.campaign import Campaign
+from services.notifier.delivery.deliveries import Claim, Deliveries, PartitionDecisions, Position
+from services.notifier.delivery.delivery import Outcome
+from services.notifier.plan.decisions import PartitionDecided, decide_partition
+from services.notifier.plan.subscription import Subscription
 from shared.clock import Clock
 from shared.errors import FenceLost, Unavailable
 from shared.log import Arrival, Reader, Record

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from services.main import migrate_tables
-from services.notifier.delivery import Outcome, delivery_id
-from services.notifier.tables import deliveries
+from services.notifier.delivery.delivery import Outcome, delivery_id
+from services.notifier.store_sql.tables import deliveries
 from services.stager.store_sql.tables import visits
 from shared.clock import rfc3339
 from shared.database import make_engine, reading, writing

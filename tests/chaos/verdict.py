@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifier.tables import deliveries
+from services.notifier.store_sql.tables import deliveries
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_paths
 from services.stager.store_sql.tables import transitions as transition_table

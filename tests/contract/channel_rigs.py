@@ -8,13 +8,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from services.notifier.channel import Channel
-from services.notifier.channel_console import ConsoleChannel
-from services.notifier.channel_email import EmailChannel, MailServer
-from services.notifier.channel_kafka import KafkaChannel
-from services.notifier.channel_slack import SlackChannel
-from services.notifier.channel_webhook import WebhookChannel
-from services.notifier.message import Message
+from services.notifier.channel.channel import Channel
+from services.notifier.channel.console import ConsoleChannel
+from services.notifier.channel.email import EmailChannel, MailServer
+from services.notifier.channel.kafka import KafkaChannel
+from services.notifier.channel.slack import SlackChannel
+from services.notifier.channel.webhook import WebhookChannel
+from services.notifier.delivery.message import Message
 from shared.errors import Malformed, Refused, Unavailable
 from shared.log import Entry
 from tests.builders_notifier import a_message

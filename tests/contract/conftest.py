@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
+from services.notifier.store_sql.deliveries import MIGRATIONS, SqlDeliveries
 from shared.database import make_engine
 from shared.migrate import migrate
 from tests.servers.postgres import PostgresServer

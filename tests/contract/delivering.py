@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from services.notifier.deliveries import Departure, PartitionDecisions, Position
-from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result, followers_of
+from services.notifier.delivery.deliveries import Departure, PartitionDecisions, Position
+from services.notifier.delivery.delivery import ChannelName, Decision, Delivery, Outcome, Result, followers_of
+from services.notifier.store_sql.deliveries import SqlDeliveries
 from tests.builders_notifier import NOW_MS
 
 LEASE_MS = 60_000

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from services.ingest.admission.admit import Intake, admit
 from services.ingest.encode import entries, import_ends
 from services.ingest.imports.ledger import Ledger, Note, import_id, marked
-from services.notifier.channel_kafka import KafkaChannel
+from services.notifier.channel.kafka import KafkaChannel
 from services.stager.fold.rules import compile_rules
 from services.stager.language.file import load_text
 from services.stager.store import Claim, DueRow, Position

@@ -1,4 +1,4 @@
-"""What every channel promises (services/notifier/channel.py)."""
+"""What every channel promises (services/notifier/channel/channel.py)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.notifier.channel import Failed, Rejected, Sent
-from services.notifier.channels import KINDS
+from services.notifier.channel.channel import Failed, Rejected, Sent
+from services.notifier.channel.registry import KINDS
 from tests.builders_notifier import NOW_MS, a_transition
 from tests.contract.channel_rigs import RIGS, ChannelRig
 

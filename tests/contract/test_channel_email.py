@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from services.notifier.channel import Failed, NoAddress, Rejected, Sent
-from services.notifier.channel_email import CONNECTIONS_MAX, EmailChannel, EmailSettings, MailServer
-from services.notifier.mail import address_of
-from services.notifier.message import Message
-from services.notifier.own_name import OwnName
+from services.notifier.channel.channel import Failed, NoAddress, Rejected, Sent
+from services.notifier.channel.email import CONNECTIONS_MAX, EmailChannel, EmailSettings, MailServer
+from services.notifier.channel.mail import address_of
+from services.notifier.channel.own_name import OwnName
+from services.notifier.delivery.message import Message
 from shared.settings import read_settings
 from tests.builders_notifier import NOW_MS, a_message
 from tests.smtp_sink import PASSWORD, USER, SmtpSink, make_certificate, why_no_certificate

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.notifier.channel import Failed, Gone, Rejected
-from services.notifier.channel_slack import SlackChannel, SlackSettings
+from services.notifier.channel.channel import Failed, Gone, Rejected
+from services.notifier.channel.slack import SlackChannel, SlackSettings
 from shared.errors import Refused
 from shared.settings import read_settings
 from tests.builders_notifier import NOW_MS, a_message

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 from standardwebhooks import Webhook
 
-from services.notifier.channel import Failed, Gone, Rejected, Sent
-from services.notifier.channel_webhook import WebhookChannel
-from services.notifier.message import Message
-from services.notifier.public_address import is_public
+from services.notifier.channel.channel import Failed, Gone, Rejected, Sent
+from services.notifier.channel.public_address import is_public
+from services.notifier.channel.webhook import WebhookChannel
+from services.notifier.delivery.message import Message
 from shared.clock import SystemClock
 from tests.builders_notifier import NOW_MS, a_message
 from tests.receiver import SECRET, Receiver

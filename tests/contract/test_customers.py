@@ -1,4 +1,4 @@
-"""What the customers promise (services/notifier/customers.py), over the stager's tables in both databases."""
+"""What the customers promise (services/notifier/delivery/customers.py), over the stager's tables in both databases."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.customers import CustomerNow, Whose
-from services.notifier.customers_sql import SqlCustomers
+from services.notifier.delivery.customers import CustomerNow, Whose
+from services.notifier.store_sql.customers import SqlCustomers
 from shared.database import make_engine
 from shared.errors import Refused, Unavailable
 from tests.builders_notifier import a_transition

@@ -1,4 +1,4 @@
-"""What the deliveries promise (services/notifier/deliveries.py), over both databases."""
+"""What the deliveries promise (services/notifier/delivery/deliveries.py), over both databases."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from services.notifier.deliveries import Claim, OutcomeCount, PartitionDecisions, Position
-from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
-from services.notifier.delivery import ChannelName, Decision, Delivery, Outcome, Result, followers_of
-from services.notifier.plan import plan
-from services.notifier.step import Step
-from services.notifier.tables import metadata
+from services.notifier.campaign.step import Step
+from services.notifier.delivery.deliveries import Claim, OutcomeCount, PartitionDecisions, Position
+from services.notifier.delivery.delivery import ChannelName, Decision, Delivery, Outcome, Result, followers_of
+from services.notifier.plan.plan import plan
+from services.notifier.store_sql.deliveries import MIGRATIONS, SqlDeliveries
+from services.notifier.store_sql.tables import metadata
 from shared.database import make_engine
 from shared.errors import FenceLost, Refused, Unavailable
 from shared.migrate import migrate

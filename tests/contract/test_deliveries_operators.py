@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
-from services.notifier.channel import Rejected
-from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName, Outcome
-from services.notifier.replay import ROWS_MAX
-from services.notifier.sender import result_of
-from services.notifier.step import Step
-from services.notifier.subscription import Subscription, plan_subscriptions
-from services.notifier.subscription_file import STEPS_MAX
+from services.notifier.campaign.step import Step
+from services.notifier.channel.channel import Rejected
+from services.notifier.delivery.delivery import ChannelName, Outcome
+from services.notifier.file.subscriptions import STEPS_MAX
+from services.notifier.operate.replay import ROWS_MAX
+from services.notifier.plan.subscription import Subscription, plan_subscriptions
+from services.notifier.sending.sender import result_of
+from services.notifier.store_sql.deliveries import SqlDeliveries
 from shared.clock import DAY_MS
 from tests.builders_notifier import NOW_MS, a_campaign, a_decision, a_transition
 from tests.contract.delivering import LEASE_MS, keep, result, take

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier.campaign import Campaign
-from services.notifier.deliveries import Departure, Reservation
-from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import NEVER_MS, Delivery, Outcome, followers_of
-from services.notifier.plan import plan
+from services.notifier.campaign.campaign import Campaign
+from services.notifier.delivery.deliveries import Departure, Reservation
+from services.notifier.delivery.delivery import NEVER_MS, Delivery, Outcome, followers_of
+from services.notifier.plan.plan import plan
+from services.notifier.store_sql.deliveries import SqlDeliveries
 from shared.clock import DAY_MS
 from shared.database import make_engine
 from tests.builders_notifier import NOW_MS, a_campaign, a_decision, a_step, a_transition

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.ingest.refusal import Code
-from services.notifier.channels import KINDS
-from services.notifier.delivery import Outcome
+from services.notifier.channel.registry import KINDS
+from services.notifier.delivery.delivery import Outcome
 from shared.errors import StagelineError
 from shared.settings import PREFIX, Settings
 from shared.topics import Topics
@@ -123,7 +123,7 @@ def test_a_route_is_documented(route: str) -> None:
 
 
 def test_every_table_is_documented() -> None:
-    from services.notifier.tables import metadata as of_notifier
+    from services.notifier.store_sql.tables import metadata as of_notifier
     from services.stager.store_sql.tables import metadata as of_stager
 
     assert {*of_notifier.tables, *of_stager.tables} - rows(OPERATIONS).keys() == set()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -146,6 +147,29 @@ def test_the_table_of_messages_is_all_reserved_events() -> None:
 def test_the_table_of_a_transition_is_all_its_fields_in_order() -> None:
     (table,) = tables(PAGE, "field", "means")
     assert table.words() == [field.encode_name for field in msgspec.structs.fields(Transition)]
+
+
+def test_the_table_of_an_explanation_is_all_its_members(folder: Path) -> None:
+    done = subprocess.run(
+        [folder / "bin" / "stageline", "explain", "--json", "--lifecycle", "ladder.yaml", "--events", "ada.ndjson",
+         "--customer", "ada"], cwd=folder, check=True, capture_output=True, timeout=COMMAND_TIMEOUT_S,
+    )  # fmt: skip
+    (table,) = tables(PAGE, "in `explain --json`")
+    said = {
+        word for row in table.rows for cell in row for text in re.findall(r"`([^`]+)`", cell) for word in text.split()
+    }
+
+    assert members_in(json.loads(done.stdout)) - {"ladder"} <= said
+    assert set(table.words()) <= members_in(json.loads(done.stdout))
+
+
+def members_in(value: Any) -> set[str]:
+    """The names of all members, however deep."""
+    if isinstance(value, list):
+        return {name for item in value for name in members_in(item)}
+    if isinstance(value, dict):
+        return {*value, *(name for item in value.values() for name in members_in(item))}
+    return set()
 
 
 def test_the_table_of_a_line_is_all_its_members() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.campaign_file import load_text as load_campaigns
+from services.notifier.file.campaigns import load_text as load_campaigns
 from services.stager.language.file import load_text as load_lifecycles
 from tests.builders_notifier import RULES
 from tests.docs_examples import DOCS, examples

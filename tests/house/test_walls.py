@@ -9,9 +9,13 @@ import pytest
 
 from tests.house.pages import ROOT
 
-_CORES = ("services/stager/fold", "services/stager/language")
-_CORE_FILES = ("services/ingest/admission/admit.py", "services/ingest/admission/item.py", "services/notifier/plan.py",
-    "services/notifier/retry.py", "services/notifier/decisions.py", "services/stager/worker/draft.py")  # fmt: skip
+_CORES = ("services/stager/fold", "services/stager/language", "services/notifier/plan")
+_CORE_FILES = (
+    "services/ingest/admission/admit.py",
+    "services/ingest/admission/item.py",
+    "services/notifier/sending/retry.py",
+    "services/stager/worker/draft.py",
+)
 _CLOCKS = {"Clock", "SystemClock", "ManualClock"}
 
 

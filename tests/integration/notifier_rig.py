@@ -11,14 +11,14 @@ from typing import Any
 
 import httpx
 
-from services.notifier.channel_console import ConsoleChannel
-from services.notifier.channel_webhook import WebhookChannel
-from services.notifier.customers_sql import SqlCustomers
-from services.notifier.deliveries import Deliveries, DeliveryRow
-from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
-from services.notifier.delivery import ChannelName
+from services.notifier.channel.console import ConsoleChannel
+from services.notifier.channel.webhook import WebhookChannel
+from services.notifier.delivery.deliveries import Deliveries, DeliveryRow
+from services.notifier.delivery.delivery import ChannelName
 from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
+from services.notifier.store_sql.customers import SqlCustomers
+from services.notifier.store_sql.deliveries import MIGRATIONS, SqlDeliveries
 from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
 from shared.clock import ManualClock
 from shared.database import make_engine

@@ -24,7 +24,7 @@ class StagedCustomers:
         await self._engine.dispose()
 
     async def move(self, *moves: Transition, partition: int = 0) -> None:
-        """Each customer is where his move leads, and nowhere else in that lifecycle."""
+        """Each customer is where their move leads, and nowhere else in that lifecycle."""
         async with writing(self._engine) as connection:
             for one in moves:
                 here = (visits.c.customer == one.customer, visits.c.lifecycle == one.lifecycle)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.channel_email import EmailChannel, MailServer
-from services.notifier.delivery import ChannelName
+from services.notifier.channel.email import EmailChannel, MailServer
+from services.notifier.delivery.delivery import ChannelName
 from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
 from shared.http import bind

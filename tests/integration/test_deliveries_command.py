@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from services.notifier.deliveries_command import app
-from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
-from services.notifier.delivery import Outcome
+from services.notifier.commands.deliveries import app
+from services.notifier.delivery.delivery import Outcome
+from services.notifier.store_sql.deliveries import MIGRATIONS, SqlDeliveries
 from shared.clock import SystemClock
 from shared.database import make_engine
 from shared.errors import Refused

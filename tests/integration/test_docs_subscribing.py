@@ -12,10 +12,10 @@ from uuid import uuid4
 
 import pytest
 
-from services.notifier.deliveries_sql import MIGRATIONS as NOTIFIER_MIGRATIONS
+from services.notifier.file.subscriptions import load_text
 from services.notifier.main import serve
 from services.notifier.settings import NotifierSettings
-from services.notifier.subscription_file import load_text
+from services.notifier.store_sql.deliveries import MIGRATIONS as NOTIFIER_MIGRATIONS
 from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
 from shared.clock import SystemClock, rfc3339
 from shared.database import make_engine
@@ -108,7 +108,9 @@ async def notifying(rig: Rig, folder: Path, campaigns: str) -> AsyncIterator[Non
         await migrate(engine, migrations)
     await engine.dispose()
     customers = StagedCustomers(address)
-    await customers.move(changes()[-1])  # she is where the last change leads: what is no longer true is not sent
+    await customers.move(
+        changes()[-1]
+    )  # the customer is where the last change leads: what is no longer true is not sent
     await customers.close()
     settings = NotifierSettings(
         database=address, partitions=2, notifier_port=0, campaigns=str(folder / "campaigns"), webhook_secret=SECRET,

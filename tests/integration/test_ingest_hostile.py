@@ -13,7 +13,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import shared.http_protocol
-from services.ingest.http import event_app as border
+from services.ingest.http import event_app
 from services.ingest.limits import WAITING_BYTES_MIN
 from services.ingest.request import body
 from shared.http_protocol import QUEUED_MAX
@@ -93,7 +93,7 @@ async def test_a_body_that_never_comes_is_400_and_closed(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body, "BODY_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(border, "LEFTOVER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(event_app, "LEFTOVER_TIMEOUT_S", 0.1)
     async with connected(client) as (reader, writer):
         writer.write(HEAD + b'Content-Length: 100\r\n\r\n{"batch"')
         answer = await reader.read()
@@ -245,7 +245,7 @@ async def test_an_upgrade_is_ignored_and_the_request_served(is_chunked: bool) ->
 
 
 async def test_bodies_that_do_not_come_cost_their_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(border, "LEFTOVER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(event_app, "LEFTOVER_TIMEOUT_S", 0.1)
     async with serving(MemoryLog(), waiting_requests=3) as (client, _), contextlib.AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(connected(client)) for _ in range(9)]
         for _, writer in slow:
@@ -260,7 +260,7 @@ async def test_bodies_that_do_not_come_cost_their_neighbours_nothing(monkeypatch
 async def test_imports_of_one_key_that_do_not_end_leave_room_for_those_of_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(border, "LEFTOVER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(event_app, "LEFTOVER_TIMEOUT_S", 0.1)
 
     def start(key: str) -> bytes:
         head = f"POST /v1/import?writeKey={key} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.imports import command as import_command
+from services.ingest.imports import command
 from services.ingest.imports.command import Destination, run_import
 from services.ingest.request import body
 from shared.clock import SystemClock
@@ -197,7 +197,7 @@ async def _proxied(port: int | None) -> AsyncIterator[Proxy]:
 async def test_the_command_waits_for_a_server_that_reads_at_its_keys_rate(
     log: EmbeddedLog, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(import_command, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(command, "CONNECT_TIMEOUT_S", 0.3)
     content = lines(0, 3000)
     async with serving(log, keys="shop:shop-key rate=1000") as (client, _):
         code = await imported(file, content, client.base_url)
@@ -209,7 +209,7 @@ async def test_the_command_waits_for_a_server_that_reads_at_its_keys_rate(
 async def test_an_import_that_still_runs_is_waited_for_and_no_failure(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_command, "RUNNING_PAUSE_S_MAX", 0.01)
+    monkeypatch.setattr(command, "RUNNING_PAUSE_S_MAX", 0.01)
     running = (409, {"code": "import_running", "message": "another request is sending this import"})
     content = lines(0, 3)
     async with _scripted([*[running] * 12, (200, _progress(accepted=3))]) as url:

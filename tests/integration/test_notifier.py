@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from services.notifier.deliveries import PartitionDecisions
-from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import Result
-from services.notifier.sender import LEASE_MS
+from services.notifier.delivery.deliveries import PartitionDecisions
+from services.notifier.delivery.delivery import Result
+from services.notifier.sending.sender import LEASE_MS
+from services.notifier.store_sql.deliveries import SqlDeliveries
 from shared.clock import DAY_MS, HOUR_MS
 from shared.database import make_engine
 from shared.errors import FenceLost, Refused, Unavailable

@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.notifier.campaign import Campaign, Cap, Change, QuietHours
-from services.notifier.channel import Answer, Failed, Rejected, Sent
-from services.notifier.customers_sql import SqlCustomers
-from services.notifier.decisions import decide_partition
-from services.notifier.deliveries import DeliveryRow
-from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
-from services.notifier.delivery import ChannelName, Delivery, Outcome
-from services.notifier.gate import Cleared, Gate
-from services.notifier.sender import LEASE_MS, result_of
+from services.notifier.campaign.campaign import Campaign, Cap, Change, QuietHours
+from services.notifier.channel.channel import Answer, Failed, Rejected, Sent
+from services.notifier.delivery.deliveries import DeliveryRow
+from services.notifier.delivery.delivery import ChannelName, Delivery, Outcome
+from services.notifier.plan.decisions import decide_partition
+from services.notifier.sending.gate import Cleared, Gate
+from services.notifier.sending.sender import LEASE_MS, result_of
+from services.notifier.store_sql.customers import SqlCustomers
+from services.notifier.store_sql.deliveries import MIGRATIONS, SqlDeliveries
 from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, ManualClock, from_ms, rfc3339
 from shared.database import make_engine

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from services.notifier.sender import LEASE_MS
+from services.notifier.sending.sender import LEASE_MS
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, rfc3339, to_ms
 from shared.transition import Transition
 from tests.builders_notifier import NOW_MS, a_lingering, a_transition

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from services.notifier.channel import Answer
-from services.notifier.channel_console import ConsoleChannel
-from services.notifier.customers import CustomerNow, Whose
-from services.notifier.customers_sql import SqlCustomers
-from services.notifier.deliveries import PartitionDecisions
-from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import ChannelName, Result
-from services.notifier.gate import Gate
-from services.notifier.message import Message
-from services.notifier.retry import ATTEMPTS_MAX
-from services.notifier.sender import UNJUDGED_MS, Sender
+from services.notifier.channel.channel import Answer
+from services.notifier.channel.console import ConsoleChannel
+from services.notifier.delivery.customers import CustomerNow, Whose
+from services.notifier.delivery.deliveries import PartitionDecisions
+from services.notifier.delivery.delivery import ChannelName, Result
+from services.notifier.delivery.message import Message
+from services.notifier.sending.gate import Gate
+from services.notifier.sending.retry import ATTEMPTS_MAX
+from services.notifier.sending.sender import UNJUDGED_MS, Sender
+from services.notifier.store_sql.customers import SqlCustomers
+from services.notifier.store_sql.deliveries import SqlDeliveries
 from services.notifier.unsubscribe import UnsubscribeLinks
 from services.notifier.worker import Worker
 from shared.database import make_engine

@@ -117,7 +117,7 @@ async def test_nobody_due_makes_no_tick(rig: Rig) -> None:
     run = await rig.start()
     await rig.send(rig.event("ann", "Product Viewed"))
     await rig.until_folded()
-    await rig.pass_time(DAY_MS)  # her view leaves the window of the segment
+    await rig.pass_time(DAY_MS)  # the view leaves the window of the segment
     ticks = len(await rig.ticks())
     rig.clock.advance(DAY_MS)
     await rig.turns()

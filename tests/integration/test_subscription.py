@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from sqlalchemy import insert
 
-from services.notifier.campaign_file import load_paths
-from services.notifier.commands import preview_campaign, replay_subscription
-from services.notifier.main import load_subscriptions
-from services.notifier.replay import Beginning, Replayed
+from services.notifier.commands.campaigns import preview_campaign, replay_subscription
+from services.notifier.file.campaigns import load_paths
+from services.notifier.file.load import load_subscriptions
+from services.notifier.operate.replay import Beginning, Replayed
 from services.notifier.settings import NotifierSettings
-from services.notifier.transitions_sql import SqlTransitions
+from services.notifier.store_sql.transitions import SqlTransitions
 from services.stager.store_sql.tables import customers, positions, transitions
 from shared.clock import DAY_MS, HOUR_MS, rfc3339
 from shared.database import make_engine, writing

@@ -4,7 +4,7 @@ A file holds YAML documents. `scenario` has `file` (lifecycles; left out: those 
 simulate reads; `31 * {..}` stands for so many, and `##` in it for 00, 01 ..), `until`, `bad` (numbers of bad lines) and
 `then`, one transition a line: `CUSTOMER LIFECYCLE FROM>TO AT FIELD=JSON ..`, or `STAGE+NTH` for a linger. `cause=time`
 and `cause=ID` are short.
-`truth` has `traits` of a customer, and the conditions that hold of him and those that fail.
+`truth` has `traits` of a customer, and the conditions that hold of them and those that fail.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from services.stager.story.story import Story
 from tests.scenarios.scenario import Scenario, Truth, missed, play, read_scenarios, read_truths, true_ones
 
 HERE = Path(__file__).parent
-STORIES, FAULTS = load_stories([HERE / "stories"])
+STORIES, FAULTS, _ = load_stories([HERE / "stories"])
 SCENARIOS = list(read_scenarios(HERE / "lines"))
 TRUTHS = list(read_truths(HERE / "truths"))
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.api import Progress, make_app
-from services.notifier.api_operate import make_router
-from services.notifier.campaign import Cap, Sample
-from services.notifier.campaign_file import _CAMPAIGN_KEYS, Loaded, Rules, load_text
-from services.notifier.condition import Surroundings
-from services.notifier.customers import CustomerNow, Whose
-from services.notifier.deliveries_sql import SqlDeliveries
-from services.notifier.delivery import Outcome
-from services.notifier.trial import Trial
-from services.notifier.trigger_fields import _KEYS
+from services.notifier.campaign.campaign import Cap, Sample
+from services.notifier.campaign.condition import Surroundings
+from services.notifier.delivery.customers import CustomerNow, Whose
+from services.notifier.delivery.delivery import Outcome
+from services.notifier.file.campaigns import _CAMPAIGN_KEYS, Loaded, Rules, load_text
+from services.notifier.file.trigger_fields import _KEYS
+from services.notifier.http.api import Progress, make_app
+from services.notifier.http.operate import make_router
+from services.notifier.operate.trial import Trial
+from services.notifier.store_sql.deliveries import SqlDeliveries
 from services.notifier.unsubscribe import UnsubscribeLinks
 from services.stager.condition import compile_condition, offer_of
 from services.stager.language.file import load_text as load_lifecycle

@@ -17,7 +17,7 @@ from tests.oracle.generate import Case
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_naive_reading_tells_every_story_in_the_same_way(path: Path) -> None:
     lifecycles = load_paths([path]).lifecycles
-    stories, _ = load_stories([FOLDER / "stories" / f"{path.stem}.stories.yaml"])
+    stories, *_ = load_stories([FOLDER / "stories" / f"{path.stem}.stories.yaml"])
 
     for story in stories:
         difference = compare(Case(lifecycles, tuple(lines_of(story)), story.steps[-1].at_ms))

@@ -19,16 +19,18 @@ from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.simulate.line import Line
 from services.stager.simulate.simulation import OnBadLine, Simulation, read_lines
+from shared.document.nodes import nearest
 from shared.errors import Refused
 from shared.event import Event
 
+OTHERS_MAX: Final = 10_000  # customers looked at for a name like the one that is asked for: a tenth of a second
 EVIDENCE_EVENTS_MAX: Final = 100_000  # the latest of one customer; nobody reads further back, and they fit in memory
 
 
 def run_explanation(
     lifecycles: Sequence[Path], *, events: str, customer: str, at: str | None, as_json: bool
 ) -> int:  # fmt: skip
-    """Print why a customer stands where he stands at an instant (None: after the last event); the exit code.
+    """Print why a customer stands where they do at an instant (None: after the last event); the exit code.
 
     1 when a line could not be used. Errors: Refused when a lifecycle has errors, a file cannot be read, `at` is no
     time, or nothing was received of the customer by then.
@@ -51,7 +53,7 @@ def explain_events(
     Of the other customers only the times are taken: they move the log's clock. Errors: Refused when nothing was
     received of the customer by then.
     """
-    watch = _Watch(rules, customer)
+    watch, others = _Watch(rules, customer), set[str]()
     last_ms = at_ms
     for line in read_lines(lines, on_bad_line):
         if at_ms is None:
@@ -59,15 +61,20 @@ def explain_events(
         elif line.received_ms > at_ms:
             continue
         watch.take(line)
+        if len(others) < OTHERS_MAX or line.event.customer.casefold() == customer.casefold():
+            others.add(line.event.customer)
     if last_ms is None or customer not in watch.simulation.profiles:
-        raise Refused(f"nothing was received of a customer {customer!r}" + (" by then" if at_ms is not None else ""))
+        near = nearest(customer, others)
+        hint = "" if near is None else f" (did you mean `{near}`?)"
+        by_then = "" if at_ms is None else " by then"
+        raise Refused(f"nothing was received of a customer {customer!r}{by_then}{hint}")
     watch.end(last_ms)
     profile = watch.simulation.profiles[customer]
     return explain(rules, profile, max(last_ms, profile.clock_ms), folded=watch.folded)
 
 
 class _Watch:
-    """A simulation of a whole log that keeps one customer, and the events folded for him."""
+    """A simulation of a whole log that keeps one customer, and the events folded for them."""
 
     def __init__(self, rules: Rules, customer: str) -> None:
         self.simulation = Simulation(rules)

@@ -17,9 +17,10 @@ from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
 from services.stager.language.file import load_paths
-from services.stager.simulate.simulation import OnBadLine, Seen, Simulation, simulate
+from services.stager.simulate.simulation import Seen, Simulation, simulate
 from services.stager.simulate.summary import Summary
 from services.stager.simulate.together import Together, hands_in_processes
+from shared.clock import rfc3339
 from shared.collector import spare_the_collector
 from shared.errors import Refused
 from shared.transition import Transition, encode_lines
@@ -59,7 +60,10 @@ def run_simulation(
             processes = _cores() if len(first) == _ALONE_LINES_MAX else 1
             lines = chain(first, lines)
         seen = run.alone(lines) if processes == 1 else run.together(lines, processes)
-    if report.customer is not None and not seen.has_asked:
+    if not seen.events:
+        said = "there is no event" if until_ms is None else f"no line was received by {rfc3339(until_ms)}"
+        sys.stderr.write(f"{events}: {said}\n")
+    elif report.customer is not None and not seen.has_asked:
         sys.stderr.write(f"{events}: no line is about customer {report.customer}\n")
     if report.speed:
         _print_speed(seen, time.perf_counter() - start_s)
@@ -72,7 +76,7 @@ class _Run:
 
     lifecycles: Sequence[Lifecycle]
     until_ms: int | None
-    on_bad_line: OnBadLine
+    on_bad_line: BadLines
     report: Report
 
     def alone(self, lines: Iterable[bytes]) -> Seen:
@@ -86,7 +90,7 @@ class _Run:
             for transition in found:
                 summary.take(transition)
             summary.stand(simulation.profiles)
-            _print([summary.render().encode()])
+            self._print_summary(summary, simulation.seen(customer))
         else:
             _print(_encoded(one for one in found if customer in (None, one.customer)))
         return simulation.seen(customer)
@@ -97,11 +101,26 @@ class _Run:
         with hands_in_processes(count, self.lifecycles, summarised=report.summary, customer=report.customer) as hands:
             simulation = Together(hands, until_ms=self.until_ms, on_bad_line=self.on_bad_line)
             _print(simulation.run(lines, customer=report.customer))
+            seen = simulation.seen(report.customer)
             if report.summary:
                 summary = Summary(compile_rules(self.lifecycles))
                 simulation.add_to(summary)
-                _print([summary.render().encode()])
-            return simulation.seen(report.customer)
+                self._print_summary(summary, seen)
+            return seen
+
+    def _print_summary(self, summary: Summary, seen: Seen) -> None:
+        """What was read, then what came of it."""
+        unused = self.on_bad_line.count
+        heading = _counted(seen.events, "event") + " of " + _counted(seen.customers, "customer")
+        if seen.events:
+            heading += f", {rfc3339(min(seen.begin_ms, seen.end_ms))} to {rfc3339(seen.end_ms)}"
+        if unused:
+            heading += f"; {_counted(unused, 'line')} not used"
+        _print([f"{heading}\n\n{summary.render()}".encode()])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _encoded(found: Iterator[Transition]) -> Iterator[bytes]:

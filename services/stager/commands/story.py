@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from shared.errors import Refused
 
 
 def run_stories(paths: Sequence[Path]) -> int:
-    """Tell every story on stdout, what is wrong on stderr; 1 when a story differs or cannot be told.
+    """Run every story and print how it went; what is wrong goes to stderr. 1 when a story differs or cannot be run.
 
     Errors: Refused when there is no story in these files.
     """
-    stories, faults = load_stories(paths)
+    stories, faults, unread = load_stories(paths)
     if not stories and not faults:
         raise Refused("there is no story in these files; a story is a document that begins with `story: TITLE`")
     failed = 0
@@ -34,15 +34,30 @@ def run_stories(paths: Sequence[Path]) -> int:
         failed += bool(found or differences)
     for fault in faults:
         sys.stderr.write(fault.render() + "\n")
-    told = f"{len(stories)} {'story' if len(stories) == 1 else 'stories'}"
-    wrong = f"; {len(faults)} mistake{'' if len(faults) == 1 else 's'} in what else stands there" if faults else ""
-    sys.stdout.write(f"{told} told, {failed} failed{wrong}\n" if failed or faults else f"ok: {told}\n")
+    sys.stdout.write(f"{'; '.join(_came_to(stories, failed, faults, unread))}\n")
     return 1 if failed or faults else 0
+
+
+def _came_to(stories: Sequence[Story], failed: int, faults: Sequence[Fault], unread: int) -> Iterator[str]:
+    """The last line, in parts."""
+    if not failed and not faults:
+        yield f"ok: {_counted(len(stories))}"
+        return
+    if stories:
+        yield f"{_counted(len(stories))} run, {failed} failed"
+    if unread:
+        yield f"{_counted(unread)} could not be read"
+    elif faults:
+        yield "the files have mistakes"
+
+
+def _counted(stories: int) -> str:
+    return f"{stories} {'story' if stories == 1 else 'stories'}"
 
 
 def story_faults(paths: Sequence[Path]) -> list[str]:
     """What is wrong with the stories of these files or differs in them, as text; empty when all is as told."""
-    stories, faults = load_stories(paths)
+    stories, faults, _ = load_stories(paths)
     texts = [fault.render() for fault in faults]
     for story in stories:
         found, differences = tell(story)
@@ -53,13 +68,13 @@ def story_faults(paths: Sequence[Path]) -> list[str]:
 
 def check_stories(documents: Iterable[Node]) -> tuple[int, list[Fault]]:
     """How many of these documents are stories that can be told, and what is wrong with the others, or what they use."""
-    stories, faults = read_stories(documents)
+    stories, faults, _ = read_stories(documents)
     judged = [_judge(story)[0] for story in stories]
     return judged.count([]), [*faults, *(fault for found in judged for fault in found)]
 
 
 def tell(story: Story) -> tuple[list[Fault], list[Difference]]:
-    """What is wrong with a story or its lifecycles; and where it is told on, what differs."""
+    """What is wrong with a story or its lifecycles; where nothing is, what differs."""
     found, subject = _judge(story)
     _, rules = _given(story.given)
     if found or subject is None or rules is None:

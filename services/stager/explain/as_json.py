@@ -6,7 +6,16 @@ from typing import Any
 
 import msgspec
 
-from services.stager.explain.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
+from services.stager.explain.explanation import (
+    Block,
+    Clause,
+    Evidence,
+    Explanation,
+    Foreseen,
+    LifecycleView,
+    StageView,
+    Value,
+)
 from shared.clock import rfc3339
 
 
@@ -61,10 +70,13 @@ def _stage(stage: StageView) -> dict[str, Any]:
         "open": not stage.blocks,
         "when": _clause(stage.when),
         "until": _clause(stage.until),
-        "blocked_by": [
-            {"option": block.option, "text": block.text, "until": _time(block.until_ms)} for block in stage.blocks
-        ],
+        "blocked_by": [_block(block) for block in stage.blocks],
+        "kept_by": None if stage.kept_by is None else _block(stage.kept_by),
     }
+
+
+def _block(block: Block) -> dict[str, Any]:
+    return {"option": block.option, "text": block.text, "until": _time(block.until_ms)}
 
 
 def _clause(clause: Clause | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from services.stager.explain.explanation import Clause, Evidence, Explanation, Foreseen, LifecycleView, StageView, Value
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, rfc3339
@@ -18,19 +18,22 @@ def render(explanation: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_lifecycle(view: LifecycleView, at_ms: int, *, also: frozenset[str] = frozenset()) -> list[str]:
-    """The lines of one lifecycle or segment. Of the stages before the current one only those that `also` names, and
-    the one to which time alone will move the customer.
+def render_lifecycle(view: LifecycleView, at_ms: int, *, only: Container[str] | None = None) -> list[str]:
+    """The lines of one lifecycle or segment: the current stage and those that `only` names; None: those after the
+    current one, and the one to which time alone will move the customer.
     """
     lines = [_where(view, at_ms), *(f"  {line}" for line in _what_comes(view, at_ms))]
     if view.is_pending:
         lines.append("  The definition has changed since the last event; the next event applies it.")
     told: set[str] = set()
-    also |= {view.next_move.to_stage or ""} if view.next_move is not None else frozenset()
     for stage in view.stages:
-        if stage.place != "earlier" or view.segment or stage.name in also:
+        if stage.place == "current" or view.segment or (_matters(stage, view) if only is None else stage.name in only):
             lines += [f"  {line}" for line in _stage(stage, told)]
     return lines
+
+
+def _matters(stage: StageView, view: LifecycleView) -> bool:
+    return stage.place == "further" or (view.next_move is not None and stage.name == view.next_move.to_stage)
 
 
 def say_span(length_ms: int) -> str:
@@ -60,7 +63,7 @@ def _what_comes(view: LifecycleView, at_ms: int) -> Iterator[str]:
         targets = ", then ".join(stage or "no stage" for stage in (view.next_move.to_stage, *view.next_move.then))
         yield f"If nothing happens: moves to {targets} {_when(view.next_move, at_ms)}"
     elif view.is_foreseen_whole:
-        yield "If nothing happens: stays where it is"
+        yield "If nothing happens: no move"
     else:
         yield "If nothing happens: no move within the time that was looked at"
 
@@ -90,14 +93,18 @@ def _verdict(stage: StageView) -> str:
         None: "does not hold",
     }[stage.because]
     if stage.place == "current":
+        if stage.kept_by is not None:
+            end = "" if stage.kept_by.until_ms is None else f" until {rfc3339(stage.kept_by.until_ms)}"
+            return f"no longer holds; kept by `{stage.kept_by.option}`{end}"
         is_held = stage.because == "when" and stage.until is not None and stage.until.holds
-        return f"{reason} (its `until` is true, but who meets `when` stays)" if is_held else reason
+        return f"{reason} (its `until` is true, but anyone who meets `when` stays)" if is_held else reason
     return f"{reason}, but is closed" if stage.holds and stage.blocks else reason
 
 
 def _clause(clause: Clause, told: set[str]) -> Iterator[str]:
     mark = _HOLDS if clause.holds else _FAILS
-    turn = "" if clause.turns_ms is None else f"   ({'until' if clause.holds else 'from'} {rfc3339(clause.turns_ms)})"
+    turns = "true until" if clause.holds else "becomes true"
+    turn = "" if clause.turns_ms is None else f"   ({turns} {rfc3339(clause.turns_ms)})"
     if clause.joined is None:
         yield f"{mark} {clause.text}{turn}"
         yield from (f"      {line}" for value in clause.values for line in _value(value, told))

@@ -1,4 +1,4 @@
-"""What keeps a stage from being entered although its condition may hold: `from re_enter min_stay forward_only`."""
+"""What keeps a stage from being entered, or the current one from being left: `from re_enter min_stay forward_only`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ from services.stager.language.written import write_duration
 def blocks_of(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_ms: int) -> tuple[Block, ...]:
     """What closes a stage other than the current one at an instant; empty when it is open (LANGUAGE.md 5)."""
     return tuple(_blocks(lifecycle, stage, place, t_ms))
+
+
+def kept_by(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_ms: int) -> Block | None:
+    """What keeps a customer in the current stage at an instant although it does not hold."""
+    if t_ms - place.since_ms < stage.min_stay_ms:
+        return _min_stay(stage, place)
+    if lifecycle.forward_only:
+        return Block("forward_only", "this lifecycle only goes forward, and no stage after it is open and holds")
+    return None
+
+
+def _min_stay(stage: CompiledStage, place: Place) -> Block:
+    stay = write_duration(stage.min_stay_ms)
+    return Block("min_stay", f"a visit to `{stage.name}` lasts {stay} at least", place.since_ms + stage.min_stay_ms)
 
 
 def _blocks(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_ms: int) -> Iterator[Block]:
@@ -31,7 +45,4 @@ def _blocks(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_
     if lifecycle.forward_only and stage.index < current.index:
         yield Block("forward_only", f"it stands before `{current.name}`, and this lifecycle only goes forward")
     if t_ms - place.since_ms < current.min_stay_ms:
-        stay = write_duration(current.min_stay_ms)
-        yield Block(
-            "min_stay", f"a visit to `{current.name}` lasts {stay} at least", place.since_ms + current.min_stay_ms
-        )
+        yield _min_stay(current, place)

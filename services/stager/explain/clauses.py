@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any, Final, Literal
 
-from services.stager.explain.explanation import Clause, Evidence, Value
+from services.stager.explain.explanation import Clause, Evidence, Value, ValueKind
+from services.stager.explain.misfits import kind_of, misfits
 from services.stager.fold.comparing import instant_in
-from services.stager.fold.dynamic import to_json
+from services.stager.fold.dynamic import reach, to_json
 from services.stager.fold.expressions import Compiler, Condition
 from services.stager.fold.instants import NEVER
 from services.stager.fold.moment import Moment
@@ -33,6 +34,14 @@ from services.stager.language.written import write
 # An answer may stay the same over many instants at which it could have changed (a window losing events one by one).
 TURNS_TRIED_MAX: Final = 2_000
 _CALENDAR_ENDS_MS: Final = 253_000_000_000_000
+_KNOWN: Final[dict[Kind, ValueKind]] = {
+    Kind.NUMBER: "number",
+    Kind.TEXT: "text",
+    Kind.FLAG: "flag",
+    Kind.TIME: "time",
+    Kind.DURATION: "duration",
+    Kind.LIST: "list",
+}
 
 Notes = Callable[[MetricValue | TraitValue], tuple[str, Evidence | None]]
 """For a metric or trait: where its value is less than exact, and which events gave it."""
@@ -67,18 +76,26 @@ class Clauses:
     def _values(self, node: Expression) -> Iterator[Value]:
         """The values that a part reads, each once, in the order in which they stand there."""
         seen: set[str] = set()
+        reasons = misfits(node, self._look)
         for part in _readable(node):
             text = write(part)
             if text not in seen:
                 seen.add(text)
-                yield self._value(part, text)
+                yield self._value(part, text, reasons.get(text, ""))
 
-    def _value(self, node: Expression, text: str) -> Value:
+    def _value(self, node: Expression, text: str, reason: str) -> Value:
         if isinstance(node, Since | InStage):
             return Value(text, "duration", self._elapsed(node))
-        found = self._compiler.compile_as(node, Kind.ANY).value(self._moment)
+        found = self._look(node)
         note, evidence = self._notes(node) if isinstance(node, MetricValue | TraitValue) else ("", None)
-        return Value(text, _kind(node.kind), to_json(found), note, evidence)
+        beyond = reach(self._moment.traits, node.path) if found is None and isinstance(node, TraitValue) else None
+        if beyond is not None:  # of what a trait can hold, only a number becomes missing
+            return Value(text, "number", beyond, "beyond ±10^12: it counts as missing", evidence)
+        kind = kind_of(found) or _KNOWN.get(node.kind)
+        return Value(text, kind, to_json(found), "; ".join(filter(None, (note, reason))), evidence)
+
+    def _look(self, node: Expression) -> Any:
+        return self._compiler.compile_as(node, Kind.ANY).value(self._moment)
 
     def _elapsed(self, node: Since | InStage) -> int | None:
         of = Entered() if isinstance(node, InStage) else node.of
@@ -115,7 +132,3 @@ def _readable(node: Expression) -> Iterator[Expression]:
         yield node
     for part in parts_of(node):
         yield from _readable(part)
-
-
-def _kind(kind: Kind) -> Any:
-    return {Kind.TIME: "time", Kind.DURATION: "duration"}.get(kind, "other")

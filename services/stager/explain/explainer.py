@@ -1,4 +1,4 @@
-"""Explain: why a customer stands where he stands, clause by clause, and what time alone will do to him next.
+"""Explain: why a customer stands where they do, clause by clause, and what time alone will do to them next.
 
 Pure: rules, a profile and an instant in, a frozen `Explanation` out; the profile is left as it is. Must not know files,
 stores or clocks. The values come from the same compiled expressions that the fold asks.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from services.stager.explain.blocks import blocks_of
+from services.stager.explain.blocks import blocks_of, kept_by
 from services.stager.explain.clauses import Clauses, Notes
 from services.stager.explain.evidence import Folded, metric_evidence, trait_evidence
 from services.stager.explain.explanation import Evidence, Explanation, LifecycleView, StageView
@@ -30,7 +30,7 @@ from shared.errors import Refused
 
 
 def explain(rules: Rules, profile: Profile, at_ms: int, *, folded: Sequence[Folded] | None = None) -> Explanation:
-    """Why this customer is where he is at an instant, in every lifecycle and segment.
+    """Why this customer is where they are at an instant, in every lifecycle and segment.
 
     The instant is not before the last thing that happened to the profile; up to it, time passes and nothing else.
     `folded` are the customer's events, where they are at hand: then each value names those that gave it.
@@ -101,6 +101,7 @@ def _stage(
         when=when,
         until=until,
         blocks=() if stage is current else blocks_of(lifecycle, stage, place, at_ms),
+        kept_by=kept_by(lifecycle, stage, place, at_ms) if stage is current and because is None else None,
     )
 
 

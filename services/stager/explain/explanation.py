@@ -1,4 +1,4 @@
-"""An explanation: why a customer stands where he stands, as frozen values (made by `explain.py`, shown by others).
+"""An explanation: why a customer stands where they do, as frozen values (made by `explainer.py`, shown by others).
 
 Times are milliseconds since the epoch, durations milliseconds; values inside `Value` are as JSON shows them.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
+
+ValueKind = Literal["number", "text", "flag", "time", "duration", "list", "object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,13 @@ class Evidence:
 class Value:
     """What stands in a condition, under its text there, and what it was at that moment (None: missing).
 
-    `kind` tells times and durations from other texts and numbers; `note` says where the value is less than exact.
-    `evidence` is None where no events were given, or none can have given it.
+    `kind` is None for what is missing and might have been of any type. `note` says where the value is less than exact,
+    or why the condition can make nothing of it. `evidence` is None where no events were given, or none can have given
+    it.
     """
 
     text: str
-    kind: Literal["time", "duration", "other"]
+    kind: ValueKind | None
     value: Any
     note: str = ""
     evidence: Evidence | None = None
@@ -68,6 +71,8 @@ class Block:
 class StageView:
     """One stage as it looks for this customer. `because`: what makes it hold (None: it does not hold).
 
+    `blocks` close a stage other than the current one; of the current one `kept_by` says what keeps the customer there
+    although it does not hold (None: nothing has to).
     `until` is asked only of the current stage, but here it is of every stage that has one.
     """
 
@@ -78,6 +83,7 @@ class StageView:
     when: Clause | None
     until: Clause | None
     blocks: tuple[Block, ...]
+    kept_by: Block | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ def _plain(meaning: Any) -> Any:
 def id_digest(event_id: str) -> bytes:
     """Six bytes that stand for an event's id among a customer's recent ones: the id as a number, modulo a prime.
 
-    An honest id is taken for one of 32 others once in 10^13 events. A sender who finds ids that collide gains nothing:
-    he could send the same id twice. So a hash that withstands him would only cost time; six bytes instead of eight keep
+    An honest id is taken for one of 32 others once in 10^13 events. Senders who find ids that collide gain nothing:
+    they could send the same id twice. So a hash that withstands them would only cost time; six bytes, not eight, keep
     the profile of a busy customer below 300.
     """
     return (_number(event_id.encode()) % _PRIME).to_bytes(DIGEST_BYTES)

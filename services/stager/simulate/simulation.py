@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from services.stager.fold.instants import BEGINNING
+from services.stager.fold.instants import BEGINNING, NEVER
 from services.stager.fold.partition import Partition
 from services.stager.fold.profile import Profile, new_profile
 from services.stager.fold.rules import Rules
@@ -61,11 +61,16 @@ def read_lines(lines: Iterable[bytes], on_bad_line: OnBadLine) -> Iterator[Line]
 
 
 class Seen(NamedTuple):
-    """How many events of how many customers there were, and whether the one that is asked for is among them."""
+    """How many events of how many customers there were, and whether the one that is asked for is among them.
+
+    From `begin_ms`, when the first customer was first seen (NEVER: nobody was), until `end_ms`, the time of the log.
+    """
 
     events: int
     customers: int
     has_asked: bool
+    begin_ms: int
+    end_ms: int
 
 
 class Simulation:
@@ -75,12 +80,14 @@ class Simulation:
         self._partition = Partition(rules, clock_ms=BEGINNING)
         self.profiles: dict[str, Profile] = {}
         self._events = 0
+        self._begin_ms = NEVER
         self._waiting = Waiting()
         self._past: dict[str, Profile] = {}  # whose latest record is historical: while an import runs, nobody lapses
 
     def seen(self, customer: str | None) -> Seen:
         """Who was in the lines so far; `customer`: the one that is asked for."""
-        return Seen(self._events, len(self.profiles), customer in self.profiles)
+        end_ms = self._partition.clock_ms
+        return Seen(self._events, len(self.profiles), customer in self.profiles, self._begin_ms, end_ms)
 
     @property
     def earliest_ms(self) -> int:
@@ -136,6 +143,8 @@ class Simulation:
         profile = self.profiles.get(event.customer)
         if profile is None:
             profile = self.profiles[event.customer] = new_profile(event.customer)
+            began_ms = line.occurred_ms if event.historical else line.received_ms
+            self._begin_ms = min(self._begin_ms, line.received_ms if began_ms is None else began_ms)
         was_ms, was_past = profile.due_or_never_ms, profile.historical_ms is not None
         transitions = self._partition.fold(profile, event, line.received_ms, occurred_ms=line.occurred_ms)
         if profile.historical_ms is not None:

@@ -123,7 +123,10 @@ class Summary:
 
 
 def _table(lifecycle: CompiledLifecycle, tally: Tally) -> Iterator[str]:
-    """Each stage: who is there, how often it was entered and left, and how long the ended visits lasted."""
+    """Each stage: who is there, how often it was entered and left, and how long the ended visits lasted.
+
+    Of each stage those who entered and did not leave are there now, as everyone begins somewhere.
+    """
     standing = tally.standing
     customers = standing.total()
     kind = "segment" if lifecycle.segment else "lifecycle"
@@ -134,18 +137,20 @@ def _table(lifecycle: CompiledLifecycle, tally: Tally) -> Iterator[str]:
         f"{'lingered':>9}"
     )
     names: list[str | None] = [*lifecycle.stages, *([None] if standing[None] else [])]
+    begin = next(iter(lifecycle.stages)) if lifecycle.segment else None  # where everyone is at first, without a move
     for name in names:
         now, stays = standing[name], tally.stays[name]
         entered = sum(count for (_, to), count in tally.moves.items() if to == name)
+        entered += customers if name == begin else 0
         share = f"{now / customers:.0%}" if customers else ""
         median, mean = (
             (say_span(stays.median_ms()), say_span(stays.total_ms // stays.count)) if stays.count else ("", "")
         )
-        left = sum(count for (came, _), count in tally.moves.items() if came == name and came is not None)
+        left = sum(count for (came, _), count in tally.moves.items() if came == name)
         label = _short(name or _NOWHERE, 20)
         yield (
             f"  {label:<20} {now:>9,} {share:>6} {entered:>9,} {left:>9,} {median:>12} {mean:>12} "
-            f"{tally.lingers[name]:>9,}"
+            f"{tally.lingers[name]:>9,}{'' if entered or not customers else '  never entered'}"
         )
 
 

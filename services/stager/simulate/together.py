@@ -113,8 +113,8 @@ class Together:
     def seen(self, customer: str | None) -> Seen:
         """Who was in the lines so far."""
         asked = [hand.ask(Share.seen, customer) for hand in self._hands]
-        events, customers, are_asked = zip(*(future.result() for future in asked), strict=True)
-        return Seen(sum(events), sum(customers), any(are_asked))
+        events, customers, are_asked, begins_ms, ends_ms = zip(*(future.result() for future in asked), strict=True)
+        return Seen(sum(events), sum(customers), any(are_asked), min(begins_ms), max(ends_ms))
 
     def add_to(self, summary: Summary) -> None:
         """Add up what the shares counted."""

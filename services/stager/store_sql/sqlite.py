@@ -24,8 +24,7 @@ from services.stager.store import (
     Standing,
     TransitionRow,
 )
-from services.stager.store_sql import batch_sqlite
-from services.stager.store_sql import queries as store_queries
+from services.stager.store_sql import batch_sqlite, queries
 from services.stager.store_sql.sqlite_thread import SqliteThread
 from services.stager.store_sql.tables import MIGRATIONS
 from shared.clock import Clock
@@ -57,7 +56,7 @@ class StoreSqlite:
     async def open(self) -> None:
         """Connect. Errors: Unavailable; Refused when the tables are missing or older than this program."""
         if not await is_current(self._engine, MIGRATIONS):
-            raise store_queries.refused_tables()
+            raise queries.refused_tables()
 
     async def close(self) -> None:
         """Release every connection."""
@@ -76,12 +75,12 @@ class StoreSqlite:
 
     async def due(self, partition: int, *, until_ms: int, historical: bool, limit: int) -> list[DueRow]:
         """The first `limit` customers with a written deadline <= `until_ms`, in the order (due_ms, customer)."""
-        query = store_queries.ALL_DUE if historical else store_queries.LIVE_DUE
+        query = queries.ALL_DUE if historical else queries.LIVE_DUE
         return [DueRow(*row) for row in await self._fetch(query, partition, until_ms, limit)]
 
     async def next_due(self, partition: int, *, historical: bool) -> int | None:
         """The earliest written deadline of the partition (without the historical ones unless asked), or None."""
-        query = store_queries.ALL_NEXT_DUE if historical else store_queries.LIVE_NEXT_DUE
+        query = queries.ALL_NEXT_DUE if historical else queries.LIVE_NEXT_DUE
         due_ms: int | None = (await self._fetch(query, partition))[0][0]
         return due_ms
 
@@ -102,9 +101,7 @@ class StoreSqlite:
 
     async def transitions_after(self, partition: int, *, seq: int, limit: int) -> list[TransitionRow]:
         """Transitions above `seq`, in order of `seq`."""
-        return [
-            TransitionRow(*row) for row in await self._fetch(store_queries.TRANSITIONS_AFTER, partition, seq, limit)
-        ]
+        return [TransitionRow(*row) for row in await self._fetch(queries.TRANSITIONS_AFTER, partition, seq, limit)]
 
     async def mark_published(self, published: Mapping[int, int], epochs: Mapping[int, int]) -> None:
         """Remember the last published `seq` of each partition, if its epoch still holds; never going back."""
@@ -113,15 +110,15 @@ class StoreSqlite:
 
     async def standings(self) -> dict[int, Standing]:
         """How far every partition is that was ever claimed, whoever owns it."""
-        return {row[0]: Standing(*row[1:]) for row in await self._fetch(store_queries.STANDINGS)}
+        return {row[0]: Standing(*row[1:]) for row in await self._fetch(queries.STANDINGS)}
 
     async def stage_counts(self) -> list[StageCount]:
         """Customers per stage now, summed over the partitions, without zeros."""
-        return [StageCount(*row) for row in await self._fetch(store_queries.STAGE_COUNTS)]
+        return [StageCount(*row) for row in await self._fetch(queries.STAGE_COUNTS)]
 
     async def moves(self) -> list[MoveRow]:
         """All move rollups summed over partitions and hours (`hour_ms` 0)."""
-        return [MoveRow(*row) for row in await self._fetch(store_queries.MOVES)]
+        return [MoveRow(*row) for row in await self._fetch(queries.MOVES)]
 
     async def _fetch(self, query: str, *arguments: object) -> list[Any]:
         numbered = query.replace("$", "?")  # how SQLite writes the first argument

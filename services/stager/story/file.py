@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.stager.language.fields import Fields, items_of, read_text_node
 from services.stager.story.step import read_step
@@ -18,33 +18,46 @@ STEPS_MAX: Final = 1_000  # a story is read by people
 DEFAULT_CUSTOMER: Final = "customer"
 
 
-def load_stories(paths: Sequence[Path]) -> tuple[list[Story], list[Fault]]:
-    """The stories of files and of folders' `*.yaml` and `*.yml`, in order, and all that is wrong with the files.
+class Read(NamedTuple):
+    """The stories that are right, in order; all that is wrong with the files; how many stories are not right."""
+
+    stories: list[Story]
+    faults: list[Fault]
+    unread: int
+
+
+def load_stories(paths: Sequence[Path]) -> Read:
+    """The stories of files and of folders' `*.yaml` and `*.yml`.
 
     Documents that are no stories are passed over.
     """
     stories: list[Story] = []
     found: list[Fault] = []
+    unread = 0
     for path in files_of(paths):
         documents, syntax = read_file(path)
-        told, faults = read_stories(documents)
-        stories += told
-        found += (*syntax, *faults)
-    return stories, found
+        read = read_stories(documents)
+        stories += read.stories
+        found += (*syntax, *read.faults)
+        unread += read.unread
+    return Read(stories, found, unread)
 
 
-def read_stories(documents: Iterable[Node]) -> tuple[list[Story], list[Fault]]:
-    """The stories among these documents that are right, and what is wrong with the others."""
+def read_stories(documents: Iterable[Node]) -> Read:
+    """The stories among these documents."""
     stories: list[Story] = []
     found: list[Fault] = []
+    unread = 0
     for document in documents:
         if isinstance(document, Mapping) and is_story(document):
             faults = Faults()
             story = read_story(document, faults, file=Path(document.source.file))
             found += faults.in_order()
-            if not faults.in_order():
+            if faults.in_order():
+                unread += 1
+            else:
                 stories.append(story)
-    return stories, found
+    return Read(stories, found, unread)
 
 
 def read_story(document: Mapping, faults: Faults, *, file: Path) -> Story:

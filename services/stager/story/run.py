@@ -38,8 +38,8 @@ class Difference:
 def run_story(story: Story, rules: Rules, *, lifecycle: str) -> list[Difference]:
     """The differences of the first step that has any; empty when all is as told. `lifecycle`: the one it is about."""
     run = _Run(story, rules, lifecycle)
-    for step in story.steps:
-        changes = run.play(step)
+    for number, step in enumerate(story.steps, start=1):
+        changes = run.play(step, number)
         differences = [*run.compare_changes(step, changes), *run.compare_standings(step)]
         if differences:
             return differences
@@ -55,20 +55,20 @@ class _Run:
         self._lifecycle = lifecycle
         self._simulation = Simulation(rules)
         self._folded: list[Folded] = []
-        self._events = 0
+        self._number = 0
 
-    def play(self, step: Step) -> list[Transition]:
-        """Let time pass and the step happen; the changes of the story's lifecycle."""
+    def play(self, step: Step, number: int) -> list[Transition]:
+        """Let time pass and the step of this number, from 1, happen; the changes of the story's lifecycle."""
+        self._number = number
         changes = list(self._simulation.tick(step.at_ms))
         happening = step.happening
         if happening is not None:
-            self._events += 1
             occurred_ms = step.at_ms - happening.late_ms
             members = msgspec.Raw(msgspec.json.encode(happening.members))
             of_traits = happening.type in ("identify", "group")
             event = Event(
                 type=happening.type,
-                id=f"step {self._events}",
+                id=f"step {number:0{len(str(len(self._story.steps)))}}",  # ids compare as text
                 customer=self._story.customer,
                 name=happening.name,
                 occurred_at=rfc3339(occurred_ms),
@@ -82,7 +82,7 @@ class _Run:
 
     def compare_changes(self, step: Step, changes: Sequence[Transition]) -> Iterator[Difference]:
         """What differs in the changes of a step."""
-        happened = "; ".join(map(_said, changes)) or "nothing"
+        happened = "; ".join(_said(change, step.at_ms) for change in changes) or "nothing"
         for expected in step.among:
             if not any(_fits(expected, change) for change in changes):
                 message = f"expected that {_wanted(expected)}; what happened: {happened}"
@@ -94,7 +94,7 @@ class _Run:
             yield self._difference(step.changes_place or step.place, message, self._lifecycle, step, stages)
 
     def compare_standings(self, step: Step) -> Iterator[Difference]:
-        """Where the customer stands elsewhere than he should."""
+        """Where the customer stands elsewhere than they should."""
         for standing in step.standings:
             name = standing.lifecycle or self._lifecycle
             found = self._stage(name)
@@ -114,9 +114,10 @@ class _Run:
     def _difference(
         self, place: Node, message: str, lifecycle: str, step: Step, stages: Sequence[str | None]
     ) -> Difference:  # fmt: skip
-        """The difference with what explains it: the lifecycle as it is, the wanted `stages` included."""
+        """The difference with what explains it: the customer's stage and the wanted `stages`."""
         explanation = self._explained(lifecycle, step.at_ms, frozenset(filter(None, stages)))
-        return Difference(place, f"{message} (at {rfc3339(step.at_ms)})", tuple(explanation))
+        where = f"step {self._number} of {len(self._story.steps)}, {rfc3339(step.at_ms)}"
+        return Difference(place, f"{where}: {message}", tuple(explanation))
 
     def _explained(self, lifecycle: str, at_ms: int, stages: frozenset[str]) -> list[str]:
         profile = self._profile()
@@ -124,7 +125,7 @@ class _Run:
             return [f"{self._story.customer} has sent nothing yet"]
         found: Explanation = explain(self._rules, profile, max(at_ms, profile.clock_ms), folded=self._folded)
         view = next(view for view in found.lifecycles if view.name == lifecycle)
-        return render_lifecycle(view, found.at_ms, also=stages)
+        return render_lifecycle(view, found.at_ms, only=stages)
 
 
 def _all_fit(expected: Sequence[Expected], changes: Sequence[Transition]) -> bool:
@@ -154,10 +155,12 @@ def _wanted(expected: Expected) -> str:
     return f"the customer moves{came}{went}{at}"
 
 
-def _said(change: Transition) -> str:
+def _said(change: Transition, step_ms: int) -> str:
+    """What happened, and when, if not at the instant of the step."""
+    at = "" if change.at == rfc3339(step_ms) else f" at {change.at}"
     if change.change == "lingered":
-        return f"lingered in {_stage(change.to_stage)} (number {change.nth}) at {change.at}"
-    return f"moved from {_stage(change.from_stage)} to {_stage(change.to_stage)} at {change.at}"
+        return f"lingered in {_stage(change.to_stage)} (number {change.nth}){at}"
+    return f"moved from {_stage(change.from_stage)} to {_stage(change.to_stage)}{at}"
 
 
 def _stage(name: str | None) -> str:

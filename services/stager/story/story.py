@@ -1,6 +1,6 @@
-"""A story: what happens to one customer, step by step, and where he must then be.
+"""A story: what happens to one customer, step by step, and where they must then be.
 
-Frozen values, made by `story_file.py`. Knows nothing of YAML but the places to which a difference points.
+Frozen values, made by `file.py`. Knows nothing of YAML but the places to which a difference points.
 """
 
 from __future__ import annotations

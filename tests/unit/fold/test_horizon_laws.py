@@ -44,7 +44,7 @@ def lived(seed: int) -> tuple[Rules, list[Profile]]:
 
 
 def moments(profile: Profile, lifecycle: CompiledLifecycle) -> Moment:
-    """What the conditions of a lifecycle see of a customer at his clock."""
+    """What the conditions of a lifecycle see of a customer at their clock."""
     moment, place = Moment(), profile.places[lifecycle.index]
     moment.t_ms, moment.memories, moment.traits = profile.clock_ms, profile.memories, profile.traits.values
     moment.since_ms = place.since_ms if place is not None and place.stage is not None else None

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from services.notifier.api import NAME_LENGTH_MAX, Progress, make_app
-from services.notifier.api_operate import make_router
-from services.notifier.deliveries_sql import MIGRATIONS, SqlDeliveries
-from services.notifier.trial import Trial
+from services.notifier.http.api import NAME_LENGTH_MAX, Progress, make_app
+from services.notifier.http.operate import make_router
+from services.notifier.operate.trial import Trial
+from services.notifier.store_sql.deliveries import MIGRATIONS, SqlDeliveries
 from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.clock import ManualClock
 from shared.database import make_engine

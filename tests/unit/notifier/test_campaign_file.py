@@ -7,11 +7,11 @@ from textwrap import dedent
 
 import pytest
 
-from services.notifier.campaign import Campaign, Change, Trigger
-from services.notifier.campaign_file import Loaded, Rules, load_paths, load_text
-from services.notifier.condition import Surroundings
-from services.notifier.delivery import ChannelName
-from services.notifier.step import Step
+from services.notifier.campaign.campaign import Campaign, Change, Trigger
+from services.notifier.campaign.condition import Surroundings
+from services.notifier.campaign.step import Step
+from services.notifier.delivery.delivery import ChannelName
+from services.notifier.file.campaigns import Loaded, Rules, load_paths, load_text
 from shared.clock import HOUR_MS
 from tests.builders_notifier import RULES
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.notifier.campaign import Campaign, Cap, QuietHours, Sample
-from services.notifier.campaign_file import Loaded, Rules, load_text
-from services.notifier.condition import Surroundings
+from services.notifier.campaign.campaign import Campaign, Cap, QuietHours, Sample
+from services.notifier.campaign.condition import Surroundings
+from services.notifier.file.campaigns import Loaded, Rules, load_text
 from services.stager.condition import compile_condition
 from shared.clock import DAY_MS, MINUTE_MS, to_ms
 

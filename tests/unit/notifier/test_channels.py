@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.channel import AT_ONCE_MAX
-from services.notifier.channel_email import CONNECTIONS_MAX
-from services.notifier.channel_kind import Means
-from services.notifier.channels import KINDS, at_once_max, make_channels, missing_settings
-from services.notifier.delivery import ChannelName
+from services.notifier.channel.channel import AT_ONCE_MAX
+from services.notifier.channel.email import CONNECTIONS_MAX
+from services.notifier.channel.kind import Means
+from services.notifier.channel.registry import KINDS, at_once_max, make_channels, missing_settings
+from services.notifier.delivery.delivery import ChannelName
 from services.notifier.settings import NotifierSettings
 from shared.topics import Topics
 from tests.builders_notifier import a_step

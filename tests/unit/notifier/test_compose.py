@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from services.notifier.campaign_file import load_text
-from services.notifier.channel import NoAddress, Rejected
-from services.notifier.compose import compose
-from services.notifier.message import Message
+from services.notifier.campaign.step import Step
+from services.notifier.channel.channel import NoAddress, Rejected
+from services.notifier.delivery.message import Message
+from services.notifier.file.campaigns import load_text
+from services.notifier.sending.compose import compose
 from services.notifier.settings import NotifierSettings
-from services.notifier.step import Step
 from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.errors import Refused
 from tests.builders_notifier import RULES, a_delivery

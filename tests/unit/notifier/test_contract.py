@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from services.notifier.campaign import Campaign, Cap, QuietHours, Sample
-from services.notifier.condition import TRANSITION_FIELDS, Condition
-from services.notifier.contract import MILLION, End, Hold, Judgement, Send, draw, judge
-from services.notifier.customers import CustomerNow
-from services.notifier.delivery import Outcome
+from services.notifier.campaign.campaign import Campaign, Cap, QuietHours, Sample
+from services.notifier.campaign.condition import TRANSITION_FIELDS, Condition
+from services.notifier.delivery.customers import CustomerNow
+from services.notifier.delivery.delivery import Outcome
+from services.notifier.plan.contract import MILLION, End, Hold, Judgement, Send, draw, judge
 from services.stager.condition import compile_condition
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, rfc3339, to_ms
 from tests.builders_notifier import NOW_MS, a_campaign, a_delivery, a_lingering, a_transition

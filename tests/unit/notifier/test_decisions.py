@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.decisions import PartitionDecided, decide_partition
-from services.notifier.deliveries import Claim, Position
+from services.notifier.delivery.deliveries import Claim, Position
+from services.notifier.plan.decisions import PartitionDecided, decide_partition
 from shared.transition import encode
 from tests.builders_notifier import NOW_MS, a_campaign, a_transition, records
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from services.notifier.campaign import Campaign
-from services.notifier.campaign_file import load_paths, load_text
-from services.notifier.channel_email import EmailSettings
-from services.notifier.channel_slack import SlackSettings
-from services.notifier.channels import KINDS
-from services.notifier.compose import compose
-from services.notifier.message import Message
+from services.notifier.campaign.campaign import Campaign
+from services.notifier.campaign.template import LOOPS_MAX, NAMESPACE, OUTPUT_BYTES_MAX, RENDER_S_MAX
+from services.notifier.channel.email import EmailSettings
+from services.notifier.channel.registry import KINDS
+from services.notifier.channel.slack import SlackSettings
+from services.notifier.delivery.message import Message
+from services.notifier.file.campaigns import load_paths, load_text
+from services.notifier.sending.compose import compose
 from services.notifier.settings import NotifierSettings
-from services.notifier.template import LOOPS_MAX, NAMESPACE, OUTPUT_BYTES_MAX, RENDER_S_MAX
 from services.notifier.unsubscribe import UnsubscribeLinks
 from tests.builders_notifier import RULES, a_delivery, a_transition
 from tests.docs_examples import DOCS, examples, fences

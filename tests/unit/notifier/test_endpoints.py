@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.notifier.endpoints import FAILURES_MAX, OPEN_MS, OPEN_MS_MAX, WINDOW_FIRST, WINDOW_MAX, Endpoints
+from services.notifier.sending.endpoints import FAILURES_MAX, OPEN_MS, OPEN_MS_MAX, WINDOW_FIRST, WINDOW_MAX, Endpoints
 from shared.clock import MINUTE_MS
 
 NOW = 1_000_000

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.notifier.operate import BATCH, redrive_campaign
+from services.notifier.operate.bulk import BATCH, redrive_campaign
 from tests.builders_notifier import NOW_MS
 
 

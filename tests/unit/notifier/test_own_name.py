@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.notifier.own_name import OwnName
+from services.notifier.channel.own_name import OwnName
 
 WITHIN_S = 10.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.campaign import Change, Trigger
-from services.notifier.delivery import ChannelName, Outcome
-from services.notifier.plan import plan
+from services.notifier.campaign.campaign import Change, Trigger
+from services.notifier.delivery.delivery import ChannelName, Outcome
+from services.notifier.plan.plan import plan
 from shared.clock import HOUR_MS
 from shared.errors import Malformed
 from tests.builders_notifier import NOW_MS, a_campaign, a_lingering, a_step, a_transition

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.campaign import Campaign
-from services.notifier.campaign_file import load_text
-from services.notifier.commands import beginning, named, read_transitions
-from services.notifier.preview import carried_traits, newest_answered, preview
-from services.notifier.replay import Beginning
+from services.notifier.campaign.campaign import Campaign
+from services.notifier.commands.campaigns import beginning, named, read_transitions
+from services.notifier.file.campaigns import load_text
+from services.notifier.operate.preview import carried_traits, newest_answered, preview
+from services.notifier.operate.replay import Beginning
 from services.notifier.unsubscribe import UnsubscribeLinks
 from shared.errors import Refused
 from shared.transition import encode

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.campaign import QuietHours
-from services.notifier.quiet import quiet_until
+from services.notifier.campaign.campaign import QuietHours
+from services.notifier.plan.quiet import quiet_until
 from shared.clock import DAY_MS, MINUTE_MS, from_ms, to_ms
 
 NIGHT = QuietHours(21 * 60, 8 * 60)

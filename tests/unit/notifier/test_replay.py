@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from services.notifier.delivery import Decision
-from services.notifier.replay import Beginning, Replayed, replay
-from services.notifier.subscription import Subscription
+from services.notifier.delivery.delivery import Decision
+from services.notifier.operate.replay import Beginning, Replayed, replay
+from services.notifier.plan.subscription import Subscription
 from shared.errors import Refused
 from shared.transition import Transition
 from tests.builders_notifier import NOW_MS, a_step, a_transition

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.notifier.channel import Failed, Rejected, Sent
-from services.notifier.delivery import Outcome
-from services.notifier.retry import ATTEMPTS_MAX
-from services.notifier.sender import REASON_LENGTH_MAX, result_of
+from services.notifier.channel.channel import Failed, Rejected, Sent
+from services.notifier.delivery.delivery import Outcome
+from services.notifier.sending.retry import ATTEMPTS_MAX
+from services.notifier.sending.sender import REASON_LENGTH_MAX, result_of
 from tests.builders_notifier import NOW_MS, a_delivery
 
 

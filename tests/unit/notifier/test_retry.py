@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.notifier.retry import ATTEMPTS_MAX, JITTER, WAITS_MS, next_attempt_ms
+from services.notifier.sending.retry import ATTEMPTS_MAX, JITTER, WAITS_MS, next_attempt_ms
 from shared.clock import DAY_MS, HOUR_MS, SECOND_MS
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.lane import lane_of
-from services.notifier.shares import share_out
+from services.notifier.delivery.lane import lane_of
+from services.notifier.sending.shares import share_out
 
 
 def share(

@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from services.notifier.campaign_file import Loaded, load_paths, load_text
-from services.notifier.step import Step, endpoint_of
-from services.notifier.step_fields import unknown_metrics
+from services.notifier.campaign.step import Step, endpoint_of
+from services.notifier.file.campaigns import Loaded, load_paths, load_text
+from services.notifier.file.step_fields import unknown_metrics
 from tests.builders_notifier import RULES
 
 HEAD = "campaign: hello\non: {lifecycle: shop, stage: active, change: moved}\nsend:\n"

@@ -6,10 +6,10 @@ from textwrap import dedent
 
 import pytest
 
-from services.notifier.campaign_file import load_text as load_campaigns
-from services.notifier.delivery import delivery_id
-from services.notifier.subscription import plan_subscriptions
-from services.notifier.subscription_file import LoadedSubscriptions, check_lifecycles, load_text
+from services.notifier.delivery.delivery import delivery_id
+from services.notifier.file.campaigns import load_text as load_campaigns
+from services.notifier.file.subscriptions import LoadedSubscriptions, check_lifecycles, load_text
+from services.notifier.plan.subscription import plan_subscriptions
 from services.stager.language.file import load_text as load_lifecycles
 from tests.builders_notifier import NOW_MS, RULES, a_lingering, a_transition
 

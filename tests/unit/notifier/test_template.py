@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 from liquid import Environment
 
-from services.notifier.compose import namespace
-from services.notifier.template import LOOPS_MAX, OUTPUT_BYTES_MAX, Markup, Template
-from services.notifier.template_file import TemplateText
+from services.notifier.campaign.template import LOOPS_MAX, OUTPUT_BYTES_MAX, Markup, Template
+from services.notifier.file.template import TemplateText
+from services.notifier.sending.compose import namespace
 from shared.document.nodes import Faults, Source
 from shared.errors import Malformed
 from tests.builders_notifier import a_transition

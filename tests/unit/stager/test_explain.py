@@ -176,6 +176,70 @@ def test_a_stage_held_only_by_its_until_says_so() -> None:
     assert stage(explanation, "loyal").because == "until"
 
 
+def test_what_keeps_a_customer_in_a_stage_that_no_longer_holds_is_named() -> None:
+    stages = "stages: [{stage: a}, {stage: b, when: n == 1, min_stay: 5d}]"
+    events = (order("2026-01-01"), order("2026-01-02"))
+    by_stay = explained(*events, rules=rules_of(f"lifecycle: a\nmetrics: {{n: {{count: Order Completed}}}}\n{stages}"))
+    forward = "lifecycle: a\nforward_only: true\nmetrics: {n: {count: Order Completed}}\n"
+    by_way = explained(*events, at="2026-01-20", rules=rules_of(forward + stages))
+
+    assert "=> b: no longer holds; kept by `min_stay` until 2026-01-06T00:00:00.000Z" in render(by_stay)
+    assert "=> b: no longer holds; kept by `forward_only`\n" in render(by_way)
+    kept_by = json.loads(encode(by_stay))["lifecycles"]["a"]["stages"][1]["kept_by"]
+    assert (kept_by["option"], kept_by["until"]) == ("min_stay", "2026-01-06T00:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("traits.vip", 'traits.vip is "true" (a text, not the flag `true`)'),
+        ("not traits.age", "traits.age is 25 (a number, not the flag `true`)"),
+        ('if(traits.vip, "a", "b") == "a"', 'traits.vip is "true" (a text, not the flag `true`)'),
+        ('traits.age != "25"', "traits.age is 25 (a number, compared with a text)"),
+        ("mood > 8", 'mood is "9" (a text, compared with a number)'),
+        ('traits.age not in ["x"]', "traits.age is 25 (a number, and no item of the list is one)"),
+        ("traits.seats * 2 > 3", 'traits.seats is "12" (a text, not a number)'),
+        ('starts_with(traits.age, "x")', "traits.age is 25 (a number, not a text)"),
+        ('contains(traits.age, "x")', "traits.age is 25 (a number, neither a list nor a text)"),
+        ("time_to(traits.due) <= 7d", 'traits.due is "25.03.2026" (this text is no time, as `2026-01-31` is)'),
+        ("since(traits.age) > 7d", "traits.age is 25 (a number, not a text that says a time, such as `2026-01-31`)"),
+        ("traits.big > 3", "traits.big is 1774396800000 (beyond ±10^12: it counts as missing)"),
+    ],
+)
+def test_a_value_of_which_a_condition_can_make_nothing_says_why(condition: str, said: str) -> None:
+    traits = {"vip": "true", "age": 25, "seats": "12", "due": "25.03.2026", "big": 1774396800000}
+    identify = {"userId": "ann", "type": "identify", "traits": traits, "timestamp": "2026-01-01T00:00:00Z"}
+    survey = {**order("2026-01-01"), "event": "Survey Answered", "properties": {"score": "9"}}
+    head = "lifecycle: a\nmetrics: {mood: {latest: score, of: Survey Answered}}\n"
+    rules = rules_of(f"{head}carry: [mood]\nstages:\n  - {{stage: a}}\n  - stage: b\n    when: >-\n      {condition}\n")
+
+    assert f"{said}\n" in render(explained(identify, survey, rules=rules))
+
+
+@pytest.mark.parametrize("condition", ['traits.vip == "true"', "exists(traits.age)", "traits.age > 8", "traits.gone"])
+def test_a_value_that_fits_is_shown_without_a_reason(condition: str) -> None:
+    identify = {"userId": "ann", "type": "identify", "traits": {"vip": "true", "age": 25}, "timestamp": "2026-01-01"}
+    rules = rules_of(f"lifecycle: a\nstages:\n  - {{stage: a}}\n  - {{stage: b, when: {condition!r}}}\n")
+
+    (value,) = when(explained(identify, rules=rules), "b").values
+    assert value.note == ""
+
+
+def test_the_kind_of_a_value_is_its_type_as_far_as_anything_is_known() -> None:
+    identify = {"userId": "ann", "type": "identify", "traits": {"plan": "pro"}, "timestamp": "2026-01-01T00:00:00Z"}
+    condition = "traits.plan == traits.gone or orders_90d > 2 or since(last_order) > 1d"
+    rules = rules_of(SHOP.replace('orders_90d >= 2 and traits.plan == "pro"', condition))
+
+    values = [value for part in when(explained(identify, rules=rules), "loyal").parts for value in part.values]
+    assert [(value.text, value.kind) for value in values] == [
+        ("traits.plan", "text"),
+        ("traits.gone", None),
+        ("orders_90d", "number"),
+        ("since(last_order)", "duration"),
+        ("last_order", "time"),
+    ]
+
+
 def test_a_full_window_and_a_full_set_say_that_they_are_less_than_exact() -> None:
     text = """
 lifecycle: a
@@ -193,6 +257,13 @@ def test_somebody_never_heard_of_is_refused() -> None:
         explained(order("2026-01-01", userId="bob"))
     with pytest.raises(Refused, match="by then"):
         explained(order("2026-01-02"), at="2026-01-01")
+
+
+def test_somebody_never_heard_of_may_have_been_meant_otherwise() -> None:
+    with pytest.raises(Refused, match=r"'ann' \(did you mean `Ann`\?\)"):
+        explained(order("2026-01-01", userId="Ann"), order("2026-01-01", userId="bob"))
+    with pytest.raises(Refused, match=r"'ann' by then \(did you mean `anna`\?\)"):
+        explained(order("2026-01-01", userId="anna"), order("2026-01-02", userId="Ann"), at="2026-01-01")
 
 
 def test_the_past_of_a_stored_profile_is_refused() -> None:
@@ -253,7 +324,7 @@ def test_until_is_shown_where_it_matters_and_said_to_be_in_vain_while_when_holds
     )
     text = render(explained(order("2026-01-01"), at="2026-01-03", rules=rules))
 
-    assert "=> kept: holds (its `until` is true, but who meets `when` stays)" in text
+    assert "=> kept: holds (its `until` is true, but anyone who meets `when` stays)" in text
     assert text.count("until:") == 1
 
 

@@ -260,7 +260,7 @@ def places(changes: list[Transition], field: str) -> set[tuple[str, str]]:
 @cache
 def told(path: Path) -> list[Transition]:
     """All that happens in the stories of a file, in every lifecycle of it."""
-    stories, faults = load_stories([stories_of(path)])
+    stories, faults, _ = load_stories([stories_of(path)])
     assert faults == []
     return [change for story in stories for change in simulated(story, path)]
 

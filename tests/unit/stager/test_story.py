@@ -64,10 +64,17 @@ def test_a_story_that_comes_true_says_nothing(tmp_path: Path) -> None:
     [
         (f"{ORDERED}    stage: silent\n", "expected `silent`, but customer is in `active`"),
         (f"{ORDERED}    stage: none\n", "expected no stage, but customer is in `active`"),
-        (f"{ORDERED}    nothing: true\n", "expected that nothing happens; what happened: moved from no stage to"),
+        (
+            f"{ORDERED}    nothing: true\n",
+            "expected that nothing happens; what happened: moved from no stage to `active`",
+        ),
         (f"{ORDERED}    moved: {{from: visitor}}\n", "the customer moves from `visitor`; what happened: moved from no"),
         (f"{ORDERED}    lingered: active\n", "expected that the customer lingers in `active`; what happened: moved"),
-        (f"{ORDERED}  - after: 90d\n    moved: {{to: silent, at: 2026-04-02}}\n", "at 2026-04-01T00:00:00.000Z"),
+        (f"{ORDERED}  - after: 90d\n    moved: {{to: silent, at: 2026-04-02}}\n", "moved from `active` to `silent`\n"),
+        (
+            f"{ORDERED}  - after: 91d\n    moved: {{to: silent, at: 2026-04-02}}\n",
+            "`silent` at 2026-04-01T00:00:00.000Z",
+        ),
         (f"{ORDERED}  - after: 90d\n    stages: {{pro: in}}\n", "expected `in` of pro, but customer is in `out`"),
         ("\n  - on: 2026-01-01\n    stage: active\n", "has sent nothing yet"),
     ],
@@ -79,10 +86,39 @@ def test_a_difference_is_told_with_what_happened(tmp_path: Path, steps: str, mes
 def test_a_difference_comes_with_its_place_and_the_explanation(tmp_path: Path) -> None:
     text = told(tmp_path, f"{ORDERED}    stage: silent\n")
 
-    assert text.startswith(f"{tmp_path / 'shop.stories.yaml'}:6:12: error: expected `silent`")
-    assert "[ ] since(last_order) >= 90d   (from 2026-04-01T00:00:00.000Z)" in text
+    where = f"{tmp_path / 'shop.stories.yaml'}:6:12: error: step 1 of 1, 2026-01-01T00:00:00.000Z: "
+    assert text.startswith(f"{where}expected `silent`, but customer is in `active`\n")
+    assert "[ ] since(last_order) >= 90d   (becomes true 2026-04-01T00:00:00.000Z)" in text
     assert "since(last_order) is 0ms" in text
     assert "from Order Completed 2026-01-01T00:00:00.000Z (id step 1)" in text
+
+
+def test_only_the_wanted_and_the_actual_stage_are_explained(tmp_path: Path) -> None:
+    text = told(tmp_path, f"{ORDERED}    stage: visitor\n")
+
+    assert "=> active: holds" in text
+    assert "visitor: holds" in text
+    assert "silent: does not hold" not in text
+
+
+def test_an_event_is_named_by_its_step_and_later_steps_win_at_one_instant(tmp_path: Path) -> None:
+    (tmp_path / "mood.yaml").write_text(
+        "lifecycle: mood\nmetrics: {m: {latest: m, of: x}}\nstages: [{stage: a}, {stage: b, when: m == 10}]\n", "utf-8"
+    )
+    steps = "".join(f"  - {{track: x, properties: {{m: {number}}}}}\n" for number in range(2, 11))
+    head = "story: one\ngiven: mood.yaml\nsteps:\n  - {on: 2026-01-01, nothing: true}\n"
+    (tmp_path / "one.yaml").write_text(f"{head}{steps}  - {{stage: a}}\n", encoding="utf-8")
+
+    (text,) = story_faults([tmp_path / "one.yaml"])
+    assert "step 11 of 11" in text
+    assert "from x 2026-01-01T00:00:00.000Z (id step 10)" in text
+
+
+def test_a_difference_says_the_instant_of_its_step_once(tmp_path: Path) -> None:
+    first = told(tmp_path, f"{ORDERED}  - after: 90d\n    nothing: true\n").splitlines()[0]
+
+    assert "step 2 of 2, 2026-04-01T00:00:00.000Z: expected that nothing happens" in first
+    assert first.count("2026-04-01") == 1
 
 
 def test_a_wanted_stage_that_lies_behind_is_explained_too(tmp_path: Path) -> None:
@@ -147,7 +183,7 @@ def test_the_command_says_how_many_came_true(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out == "ok     one (1 step)\nok: 1 story\n"
     told(tmp_path, f"{ORDERED}    stage: silent\n")
     assert run_stories([tmp_path]) == 1
-    assert "1 story told, 1 failed" in capsys.readouterr().out
+    assert "1 story run, 1 failed\n" in capsys.readouterr().out
 
 
 def test_a_story_that_cannot_be_read_is_not_counted_as_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +192,17 @@ def test_a_story_that_cannot_be_read_is_not_counted_as_told(tmp_path: Path, caps
     assert run_stories([tmp_path]) == 1
     printed = capsys.readouterr()
     assert "did you mean `on`?" in printed.err
-    assert "0 stories told, 0 failed; " in printed.out
+    assert printed.out == "1 story could not be read\n"
+
+
+def test_a_file_that_cannot_be_read_beside_a_story_is_said_to_have_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(tmp_path, f"{ORDERED}    stage: active\n")
+    (tmp_path / "torn.yaml").write_text("a: [", encoding="utf-8")
+
+    assert run_stories([tmp_path]) == 1
+    assert capsys.readouterr().out.endswith("\n1 story run, 0 failed; the files have mistakes\n")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,59 @@ def test_the_median_stay_is_exact_where_few_are_alike(tmp_path: Path, stays_days
     assert row(run("simulate", *options).stdout, "in")[5] == median
 
 
+def test_a_summary_begins_with_what_was_read(shop: Path) -> None:
+    with (shop / "events.ndjson").open("a") as file:
+        file.write('{"userId": "ann"}\n\n')
+
+    first = simulated(shop, "--summary", "--until", "2026-02-01").stdout.splitlines()[0]
+
+    assert first == "4 events of 3 customers, 2026-01-01T00:00:00.000Z to 2026-02-01T00:00:00.000Z; 1 line not used"
+
+
+def test_the_period_of_history_is_that_in_which_it_happened(shop: Path) -> None:
+    told = {"userId": "old", "event": "x", "timestamp": "2024-01-01", "receivedAt": "2026-01-05", "historical": True}
+    with (shop / "events.ndjson").open("a") as file:
+        file.write(json.dumps(told))
+
+    first = simulated(shop, "--summary").stdout.splitlines()[0]
+
+    assert first == "5 events of 4 customers, 2024-01-01T00:00:00.000Z to 2026-01-05T00:00:00.000Z"
+
+
+def test_who_entered_a_place_and_did_not_leave_is_there_now(shop: Path) -> None:
+    (shop / "shop.yaml").write_text(
+        "segment: once\nmetrics: {n: {count: Order Completed}}\nwhen: n == 1\n---\n"
+        "lifecycle: few\nmetrics: {n: {count: Order Completed}}\nstages: [{stage: one, when: n == 1}]\n"
+    )
+    text = simulated(shop, "--summary").stdout
+
+    assert row(text, "out")[:5] == ["out", "2", "67%", "4", "2"]
+    assert row(text, "in")[:5] == ["in", "1", "33%", "2", "1"]
+    assert row(text, "(nowhere)")[:5] == ["(nowhere)", "2", "67%", "4", "2"]
+
+
+def test_a_stage_that_nobody_ever_entered_is_marked(shop: Path) -> None:
+    lines = simulated(shop, "--summary", "--until", "2026-01-02").stdout.splitlines()
+
+    assert [line.split()[0] for line in lines if line.endswith("never entered")] == ["new", "silent"]
+
+
+@pytest.mark.parametrize("options", [(), ("--summary",), ("--customer", "ann"), ("--summary", "--processes", "2")])
+def test_a_time_before_all_events_is_told_of(shop: Path, options: tuple[str, ...]) -> None:
+    result = simulated(shop, "--until", "2025-12-31", *options)
+
+    assert (result.exit_code, result.stderr) == (
+        0,
+        f"{shop / 'events.ndjson'}: no line was received by 2025-12-31T00:00:00.000Z\n",
+    )
+
+
+def test_a_file_without_events_is_told_of(shop: Path) -> None:
+    (shop / "events.ndjson").write_text("\n")
+
+    assert simulated(shop).stderr == f"{shop / 'events.ndjson'}: there is no event\n"
+
+
 def test_the_picture_shows_where_visitors_went_and_who_went_back(shop: Path) -> None:
     text = simulated(shop, "--summary").stdout
 

@@ -1,0 +1,1 @@
+"""Campaigns: what they answer, their steps and templates; values, whatever file they came from."""

@@ -1,0 +1,1 @@
+"""What is sent to whom, as values, and the ports to where deliveries and customers are kept."""

@@ -1,0 +1,1 @@
+"""Files of campaigns and subscriptions: read, checked, every fault with its place."""

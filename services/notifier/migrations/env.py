@@ -1,6 +1,0 @@
-"""Where Alembic enters; everything is decided in `shared/migrate.py`."""
-
-from services.notifier.tables import metadata
-from shared.migrate import run_environment
-
-run_environment(metadata)

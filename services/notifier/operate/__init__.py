@@ -1,0 +1,1 @@
+"""What an operator does: sends again, replays, tries a campaign out."""

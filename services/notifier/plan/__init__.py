@@ -1,0 +1,1 @@
+"""Campaigns + transition + now = decisions; pure."""

@@ -1,0 +1,1 @@
+"""What is due goes out: taken, judged once more, composed, attempted, recorded."""

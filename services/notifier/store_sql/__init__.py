@@ -1,0 +1,1 @@
+"""Deliveries, customers and transitions on PostgreSQL and SQLite."""
