@@ -75,11 +75,10 @@ def test_lines_of_the_sample_that_cannot_be_used_do_not_refuse_the_files(tmp_pat
     assert "warning" not in result.stderr
 
 
-def test_what_nobody_reads_to_the_end_is_counted(tmp_path: Path) -> None:
+def test_every_fault_is_shown_however_many_there_are(tmp_path: Path) -> None:
     result = check(tmp_path, SEGMENT + "n: 1\n" * 1_500)
 
-    assert result.stderr.count(": error: ") == 1_000
-    assert result.stderr.endswith("and 500 more\n")
+    assert result.stderr.count(": error: ") == 1_500
 
 
 def test_a_long_chain_of_stages_in_any_order_is_followed_to_its_end(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The customer as of now, as a port: which visit he is in, and his traits. Read only; the stager's tables tell.
+"""The customer as of now, as a port: which visit they are in, and their traits. Read only; the stager's tables tell.
 
 This docstring is the contract; one suite (`tests/contract/test_customers.py`) holds it over both databases.
 

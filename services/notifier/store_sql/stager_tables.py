@@ -16,7 +16,7 @@ from shared.database import reading
 from shared.errors import Refused
 
 Person: TypeAlias = tuple[int, str]
-"""A customer: the partition that is his, and his id."""
+"""A customer: their partition, and their id."""
 
 _metadata = MetaData()
 
