@@ -29,12 +29,13 @@ def add_file_commands(app: typer.Typer) -> None:
 def check(
     files: Files,
     events: Annotated[
-        Path | None, typer.Option(help="A sample of events: warn of event names in the files that it does not have.")
+        Path | None, typer.Option(help="A sample of events: warn of what the files name and it does not have.")
     ] = None,
 ) -> None:
-    """Validate lifecycles, segments and campaigns; every fault with its place, and a suggestion where one is near."""
+    """Validate lifecycles, segments, campaigns and stories; every fault with its place, and what was perhaps meant."""
     from services.notifier.file import campaigns as campaign_file
     from services.notifier.file import subscriptions as subscription_file
+    from services.stager.commands.story import check_stories
     from services.stager.language import file as lifecycle_file
     from shared.document.files import read_paths
     from shared.document.nodes import in_order
@@ -43,7 +44,8 @@ def check(
     lifecycles = lifecycle_file.load_documents(read)
     campaigns = campaign_file.load_documents(read, _rules(lifecycles.lifecycles))
     subscriptions = subscription_file.load_documents(read)
-    faults = {*warnings, *lifecycles.faults, *campaigns.faults, *subscriptions.faults}
+    stories, in_stories = check_stories(document for documents, _ in read for document in documents)
+    faults = {*warnings, *lifecycles.faults, *campaigns.faults, *subscriptions.faults, *in_stories}
     if lifecycles.lifecycles:
         faults |= set(subscription_file.check_lifecycles(subscriptions, [part.name for part in lifecycles.lifecycles]))
     if events is not None:
@@ -62,7 +64,13 @@ def check(
     }
     if subscriptions.subscriptions:
         counts["subscription"] = len(subscriptions.subscriptions)
-    typer.echo("ok: " + ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()))
+    if stories:
+        counts["story"] = stories
+    typer.echo("ok: " + ", ".join(f"{count} {_plural(noun, count)}" for noun, count in counts.items()))
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
 
 
 def campaign_rules(lifecycles: Sequence[Path]) -> Rules:

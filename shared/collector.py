@@ -7,7 +7,7 @@ import gc
 GC_THRESHOLD = 100_000  # a batch makes some 50,000 short-lived objects; the default collects 70 times within it
 
 
-def spare_the_collector() -> None:
+def tune_collector() -> None:
     """What start-up made stays for good, and a batch leaves no cycles: collecting often costs a fifth of the speed."""
     gc.collect()
     gc.freeze()

@@ -16,7 +16,7 @@ from services.ingest.imports.ledger import Ledger
 from services.ingest.request.capacity import Capacity
 from services.ingest.settings import IngestSettings
 from shared.clock import Clock, SystemClock
-from shared.collector import spare_the_collector
+from shared.collector import tune_collector
 from shared.http import bind, serve_http
 from shared.log import Log
 from shared.topics import Topics
@@ -67,7 +67,7 @@ async def _serve_on(
     )
     app = make_app(ingest, lambda: "draining" if stop.is_set() else None)
     structlog.get_logger().info("ingest listens", address=listener.getsockname())
-    spare_the_collector()
+    tune_collector()
     async with asyncio.TaskGroup() as tasks:
         if settings.write_keys_file is not None:
             tasks.create_task(access.watch(settings.write_keys_file, stop))

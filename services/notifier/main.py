@@ -13,7 +13,7 @@ import structlog
 from services.notifier import metrics
 from services.notifier.campaign.campaign import Campaign
 from services.notifier.channel.channel import Channel
-from services.notifier.channel.kind import Means
+from services.notifier.channel.kind import ChannelContext
 from services.notifier.channel.registry import at_once_max, make_channels, missing_settings
 from services.notifier.delivery.customers import Customers
 from services.notifier.delivery.deliveries import Deliveries
@@ -65,8 +65,8 @@ async def serve(
         socket_of_http = listener or bind(settings.host, settings.notifier_port)
         stack.callback(socket_of_http.close)
         campaigns, subscriptions = load_campaigns(settings, rules), load_subscriptions(settings)
-        means = Means(settings, log, Topics(settings.topic_prefix, settings.partitions))
-        channels = make_channels(means) if channels is None else channels
+        context = ChannelContext(settings, log, Topics(settings.topic_prefix, settings.partitions))
+        channels = make_channels(context) if channels is None else channels
         check_settings([*campaigns, *(one.as_campaign() for one in subscriptions)], channels, settings)
         engine = make_engine(settings.database)  # the only one: its pool bounds the connections of this process
         stack.push_async_callback(engine.dispose)

@@ -17,7 +17,7 @@ from services.stager.store_sql.postgres import StorePostgres
 from services.stager.store_sql.sqlite import StoreSqlite
 from services.stager.worker.worker import Worker
 from shared.clock import Clock
-from shared.collector import spare_the_collector
+from shared.collector import tune_collector
 from shared.database import make_engine
 from shared.errors import Refused
 from shared.http import bind, serve_http
@@ -41,7 +41,7 @@ async def serve(settings: StagerSettings, stop: asyncio.Event, *, log: Log, cloc
             settings=settings, clock=clock,
         )  # fmt: skip
         app = make_app(settings=settings, worker=worker, store=store, log=log, topics=topics, clock=clock, rules=rules)
-        spare_the_collector()
+        tune_collector()
         async with asyncio.TaskGroup() as tasks:
             http_stop = asyncio.Event()
             tasks.create_task(serve_http(app, listener, http_stop))

@@ -15,8 +15,10 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from shared.document.kind import KINDS, STORY
 from shared.document.nodes import Fault, Faults, Listing, Mapping, Node, Scalar, Source
 
+_FIRST_KEYS = (*KINDS, STORY)
 DEPTH_MAX = 32  # our files need five
 ALIASED_MAX = 10_000  # nodes that aliases repeat: far beyond use, and no small file grows without bound
 HALF = re.compile("[\ud800-\udfff]")  # half of a surrogate pair: no text on its own, and UTF-8 cannot write it
@@ -116,10 +118,15 @@ class Builder:
                 self.faults.add(key, "a key is a single word")
             elif key.value in entries:
                 repeated.add(key.value)
-                self.faults.add(key, f"`{key.value}` stands here twice")
+                joined = ": a line `---` is missing before the second document" if self._begins(key) else ""
+                self.faults.add(key, f"`{key.value}` stands here twice{joined}")
             else:
                 entries[key.value] = (key, value)
         return Mapping(self._source, start, end, tuple(entries.values()), frozenset(repeated))
+
+    def _begins(self, key: Scalar) -> bool:
+        """Whether a document begins with this key."""
+        return not self._open and key.value in _FIRST_KEYS
 
     def _put(self, node: Node, anchor: str | None = None) -> None:
         self.last = node

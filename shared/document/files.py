@@ -11,6 +11,8 @@ from shared.document.reader import FILE_CHARACTERS_MAX, read_text
 
 SUFFIXES = (".yaml", ".yml")
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what most such files begin with; in the others one byte of the first two is 0
+
 _BYTES_MAX = 4 * FILE_CHARACTERS_MAX + 1  # UTF-8 has at most four for a character; one more shows that it is too long
 
 
@@ -49,6 +51,8 @@ def read_file(path: Path) -> tuple[list[Node], list[Fault]]:
         raw = _read_bytes(path)
     except OSError as error:
         return [], [Fault(str(path), 1, 1, f"the file cannot be read: {error.strerror}")]
+    if raw.startswith(_UTF_16) or raw[:2].count(b"\0") == 1:
+        return [], [Fault(str(path), 1, 1, "the file is UTF-16 text: save it as UTF-8")]
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

@@ -28,8 +28,12 @@ def kind_of(document: Node) -> str | None:
 
 
 def is_story(document: Node) -> bool:
-    """Whether a document is a story, which `stageline test` reads; it may name its `lifecycle`."""
-    return isinstance(document, Mapping) and document.entries[:1] != () and document.entries[0][0].value == STORY
+    """Whether a document is a story, which `stageline test` reads; it may name its `lifecycle`, also before."""
+    if not isinstance(document, Mapping):
+        return False
+    named = [key.value for key, _ in document.entries if key.value in (STORY, *KINDS)]
+    is_about = named == ["lifecycle", STORY] and document.get("steps") is not None and document.get("stages") is None
+    return named[:1] == [STORY] or is_about
 
 
 def report_kind(document: Node, faults: Faults) -> None:

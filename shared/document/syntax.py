@@ -35,6 +35,7 @@ _MISSING_COMMA = re.compile(r"[^\s,{\[:][^,{\[:]*\s([A-Za-z_]+)$")
 _WORDS = re.compile(r"[ ]*(?:- +)*[A-Za-z_][^:]*")
 _TIGHT = re.compile(r"[ ]*(?:- +)*[A-Za-z_]+:(?=\S)")
 _SIGN = re.compile(r"[:-]\s+([&*!])")
+_DOUBLE = '"'
 _COMMENT = re.compile(r"\s#")
 
 
@@ -90,7 +91,13 @@ class _Place:
             return None
         opened = last.source.fault(last.start, "", text=last.source.text[last.start])
         here = last.source.fault(after, "")
-        if opened.line == here.line and self._builder.flow_start is not None:
+        flow = self._builder.flow_start
+        if opened.line == here.line and last.source.text[last.end : last.end + 1].isalnum():
+            inner, outer = ("single", "double") if last.style == '"' else ("double", "single")
+            message = f"the text ends at this quote; inside {outer} quotes write {inner} ones"
+            row = self._row if flow is None else self._draft.row_of(flow.index)
+            return Stumble(last.source.fault(last.end - 1, message, text=last.style), row)
+        if opened.line == here.line and flow is not None:
             return None
         if opened.line == here.line:
             message = f"after a closing quote the text must end; {IN_QUOTES}"
@@ -136,6 +143,14 @@ class _Place:
         indent, own = self._draft.indent_of(row), self._draft.indent_of(self._row)
         return own is None or (indent is not None and own <= indent)
 
+    def _way_around(self) -> str:
+        """How a value can be written that has opened quotes and not closed them; empty where it has opened none."""
+        if all(self._before.count(sign) % 2 == 0 for sign in (_DOUBLE, "'")):
+            return ""
+        if _DOUBLE in self._before and "'" in self._before:
+            return "write it on a line of its own, below `>-`"
+        return f"put {'single' if _DOUBLE in self._before else 'double'} ones around the whole of it"
+
     def line(self, said: str) -> Stumble:
         """Anything else: it is in the value of its row, unless it is where the row itself begins."""
         if "scanning an alias" in said:
@@ -153,6 +168,9 @@ class _Place:
             start = len(self._draft.text[:below].rstrip("\r\n")) - len(above.lstrip(" -"))
             message = "a space is missing after the `:` of this key" if tight else "a `:` is missing after this key"
             return self._stumble(start, message, row=self._row, in_value=False)
+        if "mapping values" in said and (way := self._way_around()):
+            message = f"a text with `: ` in it must stand in quotes: {way}"
+            return self._stumble(self._mark.index, message, row=self._row)
         begins = _SIGN.search(self._before)
         if "block scalar" in said and begins:
             message = f"a text that begins with `{begins[1]}` must stand in quotes"

@@ -65,10 +65,10 @@ class Appender:
             raise translate(error, f"append to {topic}") from error
 
     async def _current(self) -> Producer:
-        if self._producer is not None and not self._producer.is_worn:
+        if self._producer is not None and not self._producer.needs_successor:
             return self._producer
         async with self._starting:
-            if self._producer is not None and self._producer.is_worn:
+            if self._producer is not None and self._producer.needs_successor:
                 await self._producer.drained()
                 self._retire(self._producer)
             if self._producer is None:
@@ -101,7 +101,7 @@ class Appender:
         """From here on nothing is handed to this producer, and its successor will fence it."""
         if producer is not None and producer is self._producer:
             self._producer = None
-            self._identity = producer.heir
+            self._identity = producer.successor_identity
             self._end(producer)
 
     def _end(self, producer: Producer) -> None:
@@ -119,7 +119,7 @@ class Appender:
         """Deliver what is under way or give it up, within a few seconds."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
-            self._identity = producer.heir
+            self._identity = producer.successor_identity
             await producer.stop(timeout_s=CLOSE_TIMEOUT_S)
         if self._endings:
             await asyncio.wait(self._endings, timeout=CLOSE_TIMEOUT_S)

@@ -20,7 +20,7 @@ from aiokafka.structs import RecordMetadata
 from shared.log import Entry
 
 
-class Word:
+class Completion:
     """What an append waits for. `done` is set when every batch it is in was acknowledged or has failed; `failures`
     says what went wrong, one for each batch that failed.
     """
@@ -67,10 +67,10 @@ class SharedBatch:
         self.offset = -1
         self._batch = batch
         self._sent = sent
-        self._words: list[Word] = []
+        self._completions: list[Completion] = []
         sent.add_done_callback(self._settle)
 
-    def add(self, entries: Sequence[Entry], start: int, word: Word) -> Run | None:
+    def add(self, entries: Sequence[Entry], start: int, completion: Completion) -> Run | None:
         """Put in what follows `start`, as far as there is room; None when there is none, or it is on its way."""
         if self._batch.retry_count or self._sent.done():  # its records are counted when it is taken, not when closed
             return None
@@ -78,8 +78,8 @@ class SharedBatch:
         added = fill(self._batch._builder, entries, start)  # noqa: SLF001
         if not added:
             return None
-        word.expect()
-        self._words.append(word)
+        completion.expect()
+        self._completions.append(completion)
         return Run(self, first, added)
 
     def _settle(self, sent: asyncio.Future[RecordMetadata]) -> None:
@@ -87,9 +87,9 @@ class SharedBatch:
         failure = sent.exception()
         if failure is None:
             self.offset = sent.result().offset
-        for word in self._words:
-            word.settle(failure)
-        self._words.clear()
+        for completion in self._completions:
+            completion.settle(failure)
+        self._completions.clear()
 
 
 def fill(builder: BatchBuilder, entries: Sequence[Entry], start: int) -> int:

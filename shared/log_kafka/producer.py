@@ -1,9 +1,9 @@
 """One aiokafka producer from its start to its end, whichever way it ends.
 
 Promise: records of one `write` to one partition are appended in order and without a hole. A *successor* of this
-producer (`heir`) carries the same producer id with the next epoch: from the successor's first record on a partition
-on, the broker refuses whatever this producer still has in flight there (KIP-360), so an abandoned record is either
-before the successor's records or nowhere.
+producer (`successor_identity`) carries the same producer id with the next epoch: from the successor's first record on a
+partition on, the broker refuses whatever this producer still has in flight there (KIP-360), so an abandoned record is
+either before the successor's records or nowhere.
 
 aiokafka offers no way to give up a producer while the broker is silent, nor to carry an id over. The members with an
 underscore that this needs are touched in this module only, and in `shared/log_kafka/batch.py`.
@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.log import Codec, Entry
-from shared.log_kafka.batch import Run, SharedBatch, Word, fill
+from shared.log_kafka.batch import Completion, Run, SharedBatch, fill
 from shared.log_kafka.failure import FAILURES
 
 BATCH_BYTES_MAX = 512 * 1024  # one produce request at a time goes to a broker, so big ones; half of its 1 MiB limit
@@ -73,7 +73,7 @@ class Producer:
         self._under_way: dict[asyncio.Future[object], float] = {}
         self._lanes: defaultdict[tuple[str, int], _Lane] = defaultdict(_Lane)
         self._records_max = records_max
-        self._is_worn = False
+        self._needs_successor = False
         self._acknowledged_at = 0.0
         self._users = 0
         self._is_cut = False
@@ -85,12 +85,12 @@ class Producer:
         await self._kafka.start()
 
     @property
-    def is_worn(self) -> bool:
+    def needs_successor(self) -> bool:
         """Whether so much went to one partition that a successor should take over."""
-        return self._is_worn
+        return self._needs_successor
 
     @property
-    def heir(self) -> Identity | None:
+    def successor_identity(self) -> Identity | None:
         """The identity that fences this one; None when its epochs are used up, which takes EPOCH_MAX replacements."""
         manager = self._kafka._txn_manager  # noqa: SLF001
         if not manager.has_pid() or manager.producer_epoch >= EPOCH_MAX:
@@ -139,17 +139,17 @@ class Producer:
         When some partitions fail, the others still get through; then the failure is raised. `groups` is emptied: while
         thousands of records wait for their acknowledgement, nobody needs more of them than the batches hold.
         """
-        word = Word()
+        completion = Completion()
         runs: dict[int, list[Run]] = {}
         while groups:
             partition, entries = groups.popitem()
             try:
-                runs[partition] = await self._hand_over(topic, partition, entries, word)
+                runs[partition] = await self._hand_over(topic, partition, entries, completion)
             except FAILURES as error:
-                word.failures.append(error)
-        word.settle()
-        await word.done
-        raise_any(word.failures)
+                completion.failures.append(error)
+        completion.settle()
+        await completion.done
+        raise_any(completion.failures)
         return {partition: [offset for run in found for offset in run.offsets()] for partition, found in runs.items()}
 
     def _lane(self, topic: str, partition: int, records: int) -> _Lane:
@@ -157,19 +157,21 @@ class Producer:
         lane = self._lanes[topic, partition]
         lane.written += records
         if lane.written >= self._records_max:
-            self._is_worn = True
+            self._needs_successor = True
         return lane
 
-    async def _hand_over(self, topic: str, partition: int, entries: Sequence[Entry], word: Word) -> list[Run]:
+    async def _hand_over(
+        self, topic: str, partition: int, entries: Sequence[Entry], completion: Completion
+    ) -> list[Run]:
         """Into the batch that is being filled, and into the next when that one is full."""
         lane = self._lane(topic, partition, len(entries))
         runs: list[Run] = []
         done = 0
         while done < len(entries):
-            run = None if lane.turn.locked() else self._join(lane, entries, done, word)
+            run = None if lane.turn.locked() else self._join(lane, entries, done, completion)
             if run is None:
                 async with lane.turn:
-                    run = self._join(lane, entries, done, word)
+                    run = self._join(lane, entries, done, completion)
                     if run is None:
                         lane.batch = await self._open(topic, partition)
                         continue
@@ -177,10 +179,10 @@ class Producer:
             done += run.records
         return runs
 
-    def _join(self, lane: _Lane, entries: Sequence[Entry], start: int, word: Word) -> Run | None:
+    def _join(self, lane: _Lane, entries: Sequence[Entry], start: int, completion: Completion) -> Run | None:
         if self._is_cut:  # nobody would send them, nor say that they have failed
             raise Abandoned(GIVEN_UP)
-        return None if lane.batch is None else lane.batch.add(entries, start, word)
+        return None if lane.batch is None else lane.batch.add(entries, start, completion)
 
     async def _open(self, topic: str, partition: int) -> SharedBatch:
         """Have a new batch, to be filled at once, wait for this partition, when the one before is on its way."""

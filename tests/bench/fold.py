@@ -15,7 +15,7 @@ from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.file import load_paths, load_text
 from services.stager.simulate.line import read_line
 from services.stager.simulate.simulation import Simulation
-from shared.collector import spare_the_collector
+from shared.collector import tune_collector
 from shared.event import decode
 from tests.bench.load import LIFECYCLE, Load, customer_name, event_value
 
@@ -50,7 +50,7 @@ def measure_fold() -> FoldFigures:
     """
     rules = compile_rules(load_text(FIVE_STAGES, file="bench.yaml").lifecycles)
     moving, settled = _values(CUSTOMERS), _values(SETTLED_CUSTOMERS)
-    spare_the_collector()  # as the stager does
+    tune_collector()  # as the stager does
     profiles, moved = min((_fold_all(rules, moving) for _ in range(RUNS)), key=lambda run: run[1].took_s)
     plain = min((_fold_settled(rules, settled) for _ in range(RUNS)), key=lambda run: run.took_s)
     decoded_s = EVENTS / moved.decode_took_s

@@ -148,15 +148,15 @@ async def test_a_producer_is_refused_where_its_heir_has_written(topic: str, kafk
     first = Producer(kafka_bootstrap, codec="none", identity=None)
     await first.start()
     await first.write(topic, 0, [Entry(None, b"1", partition=0)])
-    heir = Producer(kafka_bootstrap, codec="none", identity=first.heir)
-    await heir.start()
-    await heir.write(topic, 0, [Entry(None, b"2", partition=0)])
+    successor = Producer(kafka_bootstrap, codec="none", identity=first.successor_identity)
+    await successor.start()
+    await successor.write(topic, 0, [Entry(None, b"2", partition=0)])
     try:
         with pytest.raises(KafkaError):
             await first.write(topic, 0, [Entry(None, b"late", partition=0)])
     finally:
         await first.abandon()
-        await heir.stop(timeout_s=5)
+        await successor.stop(timeout_s=5)
 
 
 async def test_a_worn_producer_hands_over_without_losing_or_failing_anything(topic: str, kafka_bootstrap: str) -> None:

@@ -87,3 +87,76 @@ def test_a_long_chain_of_stages_in_any_order_is_followed_to_its_end(tmp_path: Pa
     result = check(tmp_path, f"lifecycle: long\nstages:\n{stages}  - stage: s3000\n")
 
     assert result.stdout == "ok: 1 lifecycle, 0 segments, 0 campaigns\n"
+
+
+STORY = "---\nstory: one\ngiven: f.yaml\nlifecycle: s\nsteps: [{on: 2026-01-01, track: A, stage: out}]\n"
+
+
+def test_stories_are_counted_where_there_are_any(tmp_path: Path) -> None:
+    assert check(tmp_path, SEGMENT + STORY).stdout == "ok: 0 lifecycles, 1 segment, 0 campaigns, 1 story\n"
+
+
+@pytest.mark.parametrize(("right", "wrong"), [("steps:", "stps:"), ("stage: out", "stage: ut"), ("f.yaml", "g.yaml")])
+def test_what_is_wrong_with_a_story_is_an_error(right: str, wrong: str, tmp_path: Path) -> None:
+    result = check(tmp_path, SEGMENT + STORY.replace(right, wrong))
+
+    assert result.exit_code == 1
+    assert result.stderr.count(": error: ") == 1
+
+
+def test_what_a_story_expects_in_vain_is_no_matter_of_a_check(tmp_path: Path) -> None:
+    assert check(tmp_path, SEGMENT + STORY.replace("stage: out", "stage: in")).exit_code == 0
+
+
+def test_what_is_wrong_with_a_lifecycle_is_said_once_beside_its_story(tmp_path: Path) -> None:
+    assert check(tmp_path, SEGMENT.replace("n > 1", "m > 1") + STORY).stderr.count(": error: ") == 1
+
+
+SAMPLE = """
+{"userId": "a", "event": "Paid", "timestamp": "2026-01-01", "properties": {"revenue": 3, "cart": {"total": 4}}}
+{"userId": "a", "event": "Seen", "timestamp": "2026-01-01", "properties": {"amount": 3}}
+{"userId": "a", "type": "identify", "timestamp": "2026-01-01", "traits": {"plan": 1, "Plan Name": 1, "utm-source": 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("metric", "when", "warning"),
+    [
+        ("{count: paid}", "m > 1", "no event of the sample is named `paid` (did you mean `Paid`?)"),
+        ("{sum: Revenue, of: Paid}", "m > 1", "property `Revenue`, of `Paid` (did you mean `revenue`?)"),
+        ("{sum: amount, of: Paid}", "m > 1", "no event of the sample has the property `amount`"),
+        ("{count: Paid, where: cart.totl > 1}", "m > 1", "`cart.totl`, of `Paid` (did you mean `cart.total`?)"),
+        ('{count: "*", where: exists(sum)}', "m > 1", "the property `sum`, of these events"),
+        ("{count: Paid}", 'm > 1 and traits.pln == "pro"', "trait `traits.pln` (did you mean `traits.plan`?)"),
+        ("{changed: traits.Plan}", "exists(m)", "trait `traits.Plan` (did you mean `traits.plan`?)"),
+        ("{count: Paid}", "m > 1 and exists(traits.`Plan name`)", "(did you mean `traits.`Plan Name``?)"),
+    ],
+)
+def test_a_name_that_the_sample_lacks_is_warned_of(metric: str, when: str, warning: str, tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_text(SAMPLE)
+
+    text = f"segment: s\nmetrics:\n  m: {metric}\nwhen: {when}\n"
+    result = check(tmp_path, text, "--events", str(tmp_path / "events.ndjson"))
+
+    assert result.exit_code == 0
+    assert result.stderr.count(": warning: ") == 1
+    assert warning in result.stderr
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        '{count: "*", where: amount > revenue}',
+        "{sum: cart.total, of: [Paid, Seen]}",
+        "{latest: plan, of: $identify}",
+        "{changed: traits.utm-source}",
+        "{latest: utm-source, of: $identify}",
+    ],
+)
+def test_a_name_that_the_sample_has_is_not_warned_of(metric: str, tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_text(SAMPLE)
+
+    text = f"segment: s\nmetrics:\n  m: {metric}\nwhen: exists(m) and exists(traits.plan)\n"
+    result = check(tmp_path, text, "--events", str(tmp_path / "events.ndjson"))
+
+    assert (result.exit_code, result.stderr) == (0, "")

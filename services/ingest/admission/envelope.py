@@ -19,7 +19,7 @@ from services.ingest.admission.plain import Plain, PlainBatch, read_each, read_p
 from services.ingest.limits import BATCH_EVENTS_MAX, CONTEXT_BYTES_MAX
 from services.ingest.refusal import Code, Rejected
 
-Knock = Callable[[str | None], object]
+Authorize = Callable[[str | None], object]
 """Asked with the write key that a body seems to name whether to go on; raises Rejected when not."""
 
 
@@ -85,13 +85,13 @@ def read_single(body: bytes) -> Envelope:
     return Envelope(body, single.write_key, texts=[body])
 
 
-def read_batch(body: bytes, knock: Knock = lambda _: None) -> Envelope:
-    """The envelope of a batch. `knock` is asked before a body that is no JSON is cut by hand, which can take a second.
+def read_batch(body: bytes, authorize: Authorize = lambda _: None) -> Envelope:
+    """The envelope of a batch. `authorize` is asked before a body that is no JSON is cut by hand, which may take long.
 
     Errors: Rejected when the envelope itself is bad; its items are not judged.
     """
     body = body.removeprefix(BOM_UTF8)
-    batch, plain, texts = _opened(body, knock)
+    batch, plain, texts = _opened(body, authorize)
     context = checked(batch.context, "context")
     if context is not msgspec.UNSET and len(bytes(context)) > CONTEXT_BYTES_MAX:
         raise Rejected(Code.INVALID_FIELD, f"context has more than {CONTEXT_BYTES_MAX} bytes", field="context")
@@ -114,18 +114,18 @@ def _sent_ms(sent_at: Members) -> tuple[int | None, Rejected | None]:
         return None, Rejected(error.code, f"sentAt is left out: {error.message}", field=error.field)
 
 
-def _opened(body: bytes, knock: Knock) -> tuple[_Batch | PlainBatch, list[Plain | None], list[bytes] | None]:
+def _opened(body: bytes, authorize: Authorize) -> tuple[_Batch | PlainBatch, list[Plain | None], list[bytes] | None]:
     """The batch, its items as far as they are plain, and what they were before if they had to be taken apart."""
     together = read_plain(body)
     if together is not None:
         return together, together.batch, None
-    batch, texts = _cut(body, knock)
+    batch, texts = _cut(body, authorize)
     if len(texts) > BATCH_EVENTS_MAX:
         raise Rejected(Code.TOO_MANY_EVENTS, f"{len(texts)} events, more than {BATCH_EVENTS_MAX}", field="batch")
     return batch, read_each(texts), texts
 
 
-def _cut(body: bytes, knock: Knock) -> tuple[_Batch, list[bytes]]:
+def _cut(body: bytes, authorize: Authorize) -> tuple[_Batch, list[bytes]]:
     """The batch with its items apart, each the bytes it was."""
     try:
         batch = _decode_batch(body)
@@ -133,7 +133,7 @@ def _cut(body: bytes, knock: Knock) -> tuple[_Batch, list[bytes]]:
     except msgspec.ValidationError as error:
         raise misfit(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        knock(write_key_of(body))
+        authorize(write_key_of(body))
         return _rescued(body, error)
 
 

@@ -54,4 +54,4 @@ class ConsoleChannel:
         return Sent()
 
 
-KIND = ChannelKind(name=ChannelName("console"), make=lambda _means: ConsoleChannel(), parts={"text": Markup.TEXT})
+KIND = ChannelKind(name=ChannelName("console"), make=lambda _context: ConsoleChannel(), parts={"text": Markup.TEXT})

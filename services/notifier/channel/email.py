@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field
 
 from services.notifier.campaign.template import Markup
 from services.notifier.channel.channel import SEND_TIMEOUT_S, Answer, Failed, NoAddress, Rejected, Sent
-from services.notifier.channel.kind import ChannelKind, Means
+from services.notifier.channel.kind import ChannelContext, ChannelKind
 from services.notifier.channel.mail import address_of, mail_of
 from services.notifier.channel.own_name import OwnName
 from services.notifier.delivery.delivery import ChannelName
@@ -219,7 +219,7 @@ def _read_target(node: Node | None, faults: Faults) -> str | None:
     return None
 
 
-def _make(_means: Means) -> EmailChannel | None:
+def _make(_context: ChannelContext) -> EmailChannel | None:
     settings = read_settings(EmailSettings)
     if not settings.email_server or not settings.email_from:
         return None

@@ -9,7 +9,7 @@ import msgspec
 
 from services.notifier.campaign.template import Markup
 from services.notifier.channel.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected, Sent
-from services.notifier.channel.kind import ChannelKind, Means
+from services.notifier.channel.kind import ChannelContext, ChannelKind
 from services.notifier.delivery.delivery import ChannelName
 from services.notifier.delivery.message import Message
 from shared.clock import rfc3339
@@ -70,8 +70,8 @@ def _headers(message: Message, now_ms: int) -> Headers:
     ]
 
 
-def _make(means: Means) -> KafkaChannel:
-    return KafkaChannel(means.log, means.topics.messages)
+def _make(context: ChannelContext) -> KafkaChannel:
+    return KafkaChannel(context.log, context.topics.messages)
 
 
 KIND = ChannelKind(name=ChannelName("kafka"), make=_make, parts={"body": Markup.JSON})

@@ -24,7 +24,7 @@ NO_MARKUP: Mapping[str, Markup] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ChannelContext:
     """What a channel can be made of."""
 
     settings: NotifierSettings
@@ -43,7 +43,7 @@ class ChannelKind:
     """
 
     name: ChannelName
-    make: Callable[[Means], Channel | None]
+    make: Callable[[ChannelContext], Channel | None]
     needs: str = ""
     at_once_max: int = AT_ONCE_MAX
     parts: Mapping[str, Markup] = field(default_factory=lambda: NO_MARKUP)

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterable
 from services.notifier.campaign.step import Step
 from services.notifier.channel import console, email, kafka, slack, webhook
 from services.notifier.channel.channel import Channel
-from services.notifier.channel.kind import Means
+from services.notifier.channel.kind import ChannelContext
 from services.notifier.delivery.delivery import ChannelName
 
 KINDS = (console.KIND, email.KIND, kafka.KIND, slack.KIND, webhook.KIND)
 
 
-def make_channels(means: Means) -> dict[ChannelName, Channel]:
+def make_channels(context: ChannelContext) -> dict[ChannelName, Channel]:
     """The channels that these settings make possible. Errors: Refused when a setting is wrong."""
-    made = ((kind.name, kind.make(means)) for kind in KINDS)
+    made = ((kind.name, kind.make(context)) for kind in KINDS)
     return {name: channel for name, channel in made if channel is not None}
 
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from services.notifier.campaign.fields import read_url, url_complaint
 from services.notifier.campaign.template import Markup
 from services.notifier.channel.channel import SEND_TIMEOUT_S, Answer, Failed, Rejected
-from services.notifier.channel.kind import ChannelKind, Means
+from services.notifier.channel.kind import ChannelContext, ChannelKind
 from services.notifier.channel.post import Poster, Reply
 from services.notifier.delivery.delivery import ChannelName
 from services.notifier.delivery.message import Message
@@ -79,8 +79,8 @@ def _read_target(node: Node | None, faults: Faults) -> str | None:
     return "" if node is None else read_url(node, faults, of="`url`")
 
 
-def _make(means: Means) -> SlackChannel:
-    return SlackChannel(read_settings(SlackSettings).slack_url, allow_private=means.settings.webhook_allow_private)
+def _make(context: ChannelContext) -> SlackChannel:
+    return SlackChannel(read_settings(SlackSettings).slack_url, allow_private=context.settings.webhook_allow_private)
 
 
 KIND = ChannelKind(

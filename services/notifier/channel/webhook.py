@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 from services.notifier.campaign.fields import read_url
 from services.notifier.campaign.template import Markup
 from services.notifier.channel.channel import SEND_TIMEOUT_S, Answer, Failed
-from services.notifier.channel.kind import ChannelKind, Means
+from services.notifier.channel.kind import ChannelContext, ChannelKind
 from services.notifier.channel.post import Poster, Reply
 from services.notifier.delivery.delivery import ChannelName
 from services.notifier.delivery.message import Message
@@ -75,9 +75,9 @@ def _read_target(node: Node | None, faults: Faults) -> str | None:
     return read_url(node, faults, of="`url`")
 
 
-def _make(means: Means) -> WebhookChannel | None:
-    secrets = means.settings.webhook_secrets
-    return WebhookChannel(secrets, allow_private=means.settings.webhook_allow_private) if secrets else None
+def _make(context: ChannelContext) -> WebhookChannel | None:
+    secrets = context.settings.webhook_secrets
+    return WebhookChannel(secrets, allow_private=context.settings.webhook_allow_private) if secrets else None
 
 
 KIND = ChannelKind(

@@ -66,7 +66,7 @@ def judge(
         _fresh_enough(delivery, campaign, now_ms=now_ms)
         or _meant(delivery, campaign, customer, now_ms=now_ms)
         or _held(delivery, campaign, now_ms=now_ms)
-        or _loud_enough(campaign, customer, now_ms=now_ms)
+        or _outside_quiet_hours(campaign, customer, now_ms=now_ms)
         or _sampled(campaign, delivery.transition.customer)
         or _reachable(delivery, disabled)
         or Send(campaign.cap, _zone_note(campaign, customer))
@@ -129,7 +129,7 @@ def _held(delivery: Delivery, campaign: Campaign, *, now_ms: int) -> Hold | None
     return Hold(until_ms, f"held until {rfc3339(until_ms)}") if until_ms > now_ms else None
 
 
-def _loud_enough(campaign: Campaign, customer: CustomerNow, *, now_ms: int) -> Hold | None:
+def _outside_quiet_hours(campaign: Campaign, customer: CustomerNow, *, now_ms: int) -> Hold | None:
     if campaign.quiet_hours is None:
         return None
     zone, note = zone_of(campaign.quiet_hours, customer.traits)
@@ -138,7 +138,7 @@ def _loud_enough(campaign: Campaign, customer: CustomerNow, *, now_ms: int) -> H
 
 
 def zone_of(hours: QuietHours, traits: Mapping[str, Any]) -> tuple[ZoneInfo, str]:
-    """The customer's zone, and a note where their own is not known; without one the default, which every file checks."""
+    """The customer's zone, and a note where theirs is not known; without one the default, which every file checks."""
     fallback = known_zone(hours.zone)
     assert fallback is not None, "the default zone was checked when the file was read"
     named = _reach(traits, hours.trait) if hours.trait else None

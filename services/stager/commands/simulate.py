@@ -21,7 +21,7 @@ from services.stager.simulate.simulation import Seen, Simulation, simulate
 from services.stager.simulate.summary import Summary
 from services.stager.simulate.together import Together, hands_in_processes
 from shared.clock import rfc3339
-from shared.collector import spare_the_collector
+from shared.collector import tune_collector
 from shared.errors import Refused
 from shared.transition import Transition, encode_lines
 
@@ -81,7 +81,7 @@ class _Run:
 
     def alone(self, lines: Iterable[bytes]) -> Seen:
         """In this process."""
-        spare_the_collector()
+        tune_collector()
         rules, customer = compile_rules(self.lifecycles), self.report.customer
         simulation = Simulation(rules)
         found = simulate(lines, rules, until_ms=self.until_ms, on_bad_line=self.on_bad_line, simulation=simulation)

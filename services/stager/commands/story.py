@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.file import Loaded, load_paths
 from services.stager.story.check import check_names, subject_of
-from services.stager.story.file import load_stories
+from services.stager.story.file import load_stories, read_stories
 from services.stager.story.run import Difference, run_story
 from services.stager.story.story import Story
-from shared.document.nodes import Fault, Faults
+from shared.document.nodes import Fault, Faults, Node
 from shared.errors import Refused
 
 
@@ -66,22 +66,35 @@ def story_faults(paths: Sequence[Path]) -> list[str]:
     return texts
 
 
+def check_stories(documents: Iterable[Node]) -> tuple[int, list[Fault]]:
+    """How many of these documents are stories that can be told, and what is wrong with the others, or what they use."""
+    stories, faults, _ = read_stories(documents)
+    judged = [_judge(story)[0] for story in stories]
+    return judged.count([]), [*faults, *(fault for found in judged for fault in found)]
+
+
 def tell(story: Story) -> tuple[list[Fault], list[Difference]]:
     """What is wrong with a story or its lifecycles; where nothing is, what differs."""
+    found, subject = _judge(story)
+    _, rules = _given(story.given)
+    if found or subject is None or rules is None:
+        return found, []
+    return [], run_story(story, rules, lifecycle=subject)
+
+
+def _judge(story: Story) -> tuple[list[Fault], str | None]:
+    """What is wrong with a story or its lifecycles, and the name of the one that it is about."""
     loaded, rules = _given(story.given)
     faults = Faults()
     if loaded.errors or rules is None:
         faults.include(*loaded.errors)
         if not loaded.errors:
             faults.add(story.place, "the given files hold no lifecycle; name their file with `given`")
-        return faults.in_order(), []
+        return faults.in_order(), None
     subject = subject_of(story, loaded.lifecycles, faults)
     if subject is not None:
         check_names(story, subject, loaded.lifecycles, faults)
-    found = faults.in_order()
-    if found or subject is None:
-        return found, []
-    return [], run_story(story, rules, lifecycle=subject)
+    return faults.in_order(), subject
 
 
 @lru_cache(maxsize=64)  # many stories of a file are about the same lifecycles

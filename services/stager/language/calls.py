@@ -21,14 +21,13 @@ from services.stager.language.judge import Judge, Part, present
 from services.stager.language.kinds import SAID, agree, may_be
 from services.stager.language.literals import read_time, why_no_time
 from services.stager.language.never import warn_of_kind
-from services.stager.language.scope import ARITIES, EXAMPLES
+from services.stager.language.scope import ARITIES, ASK_SINCE, EXAMPLES
 from shared.document.nodes import nearest
 
-_NOW = "; ask how long ago something was with `since(x)`, or how far off it is with `time_to(x)`"
 _OTHERS = "; a document sees its own metrics only: repeat them here"
 _METRICS = "; what is counted is a metric with a name, as in `orders: {count: Order Completed}`"
 _INSTEAD_OF = {
-    "now": _NOW, "today": _NOW, "in_segment": _OTHERS, "segment": _OTHERS, "stage": _OTHERS,
+    "now": ASK_SINCE, "today": ASK_SINCE, "in_segment": _OTHERS, "segment": _OTHERS, "stage": _OTHERS,
 }  # fmt: skip
 
 

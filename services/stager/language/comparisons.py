@@ -15,12 +15,14 @@ from services.stager.language.definition import (
     Kind,
     Membership,
     Negate,
+    PropertyValue,
     Since,
 )
+from services.stager.language.doubts import warn_of_sides
 from services.stager.language.judge import Judge, Part
 from services.stager.language.kinds import ORDERED, SAID, agree, may_be
-from services.stager.language.literals import MILLION, is_quantity, nearest_duration, read_time
-from services.stager.language.never import warn_of_comparison, warn_of_membership
+from services.stager.language.literals import MILLION, is_quantity, nearest_duration, nearest_time
+from services.stager.language.never import FLIPPED, warn_of_bounds, warn_of_comparison, warn_of_membership
 from services.stager.language.scope import ARITIES, NOTHINGS
 from services.stager.language.walk import walk
 
@@ -30,6 +32,7 @@ _OPERATORS: dict[str, Literal["==", "!=", "<", "<=", ">", ">="]] = {
 _NO_TEXTS = NOTHINGS | frozenset(ARITIES) | {"traits"}
 _NO_RESULT = "too large for a number or a duration (at most 1_000_000_000_000_000ms), or divided by zero"
 _MOVING = ("since", "time_to", "in_stage")
+_MOVES = "moves with time: it may only be compared with a constant duration (`90d`)"
 
 
 def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
@@ -42,7 +45,9 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
         _check_other(judge, right_part, other_part=left_part, other=left)
         return None
     operator = _OPERATORS[str(sign)]
-    if isinstance(left, Since | InStage):
+    if isinstance(left, Since) and isinstance(right, Since):
+        fits = _refuse_two_moving(judge, tree, left=left, right=right)
+    elif isinstance(left, Since | InStage):
         fits = _fits_moving(judge, left_part, other_part=right_part, other=right)
     elif isinstance(right, Since | InStage):
         fits = _fits_moving(judge, right_part, other_part=left_part, other=left)
@@ -50,6 +55,8 @@ def check_comparison(judge: Judge, tree: Tree[Token]) -> Expression | None:
         fits = _fits(judge, tree, left=left, right=right)
         if fits:
             warn_of_comparison(judge, tree, left=left, right=right)
+            warn_of_bounds(judge, tree, left=left, right=right)
+            warn_of_sides(judge, tree, left=left, right=right)
     return Compare(operator, left, right) if fits else None
 
 
@@ -83,9 +90,21 @@ def _fits_moving(judge: Judge, moving_part: Part, *, other_part: Part, other: Ex
     elif _is_all_literal(other):
         judge.report(other_part, f"`{judge.said(other_part)}` has no result: {_NO_RESULT}")
     else:
-        judge.report(
-            other_part, f"`{moving}` moves with time: it may only be compared with a constant duration (`90d`)"
-        )
+        judge.report(other_part, f"`{moving}` {_MOVES}")
+    return False
+
+
+def _refuse_two_moving(judge: Judge, tree: Tree[Token], *, left: Since, right: Since) -> bool:
+    """Of two times that both are known, the times themselves say which is further off."""
+    left_part, sign, right_part = tree.children
+    message = f"`{judge.said(left_part)}` {_MOVES}"
+    if left.ahead is right.ahead and left.of.kind is right.of.kind is Kind.TIME:
+        assert isinstance(left_part, Tree)
+        assert isinstance(right_part, Tree)
+        meant = str(sign) if left.ahead else FLIPPED[str(sign)]
+        times = f"{judge.said(left_part.children[1])} {meant} {judge.said(right_part.children[1])}"
+        message += f"; compare the times themselves: `{times}`"
+    judge.report(right_part, message)
     return False
 
 
@@ -96,33 +115,33 @@ def _with_unit(number: Constant) -> str | None:
 
 def _fits(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> bool:
     left_part, sign, right_part = tree.children
-    operator = str(sign)
+    operator, sides = str(sign), ((left_part, left), (right_part, right))
     if not agree(left=left.kind, right=right.kind):
-        message = f"`{operator}` compares {SAID[left.kind]} with {SAID[right.kind]}, which never are the same"
-        part = left_part if isinstance(left, Constant) else right_part
-        judge.report(part, message, suggestion=_meant(judge, tree, left=left, right=right))
+        one, other = (f"`{judge.said(part)}` is {SAID[node.kind]}" for part, node in sides)
+        part, suggestion = _meant(judge, tree, left=left, right=right)
+        judge.report(part, f"{one} and {other}: they cannot be compared", suggestion=suggestion)
         return False
     if operator in ("==", "!="):
         return True
-    for part, node in ((left_part, left), (right_part, right)):
+    for part, node in sides:
         if node.kind is not Kind.ANY and node.kind not in ORDERED:
             judge.report(part, f"`{operator}` needs an order, and {SAID[node.kind]} has none")
             return False
     return True
 
 
-def _meant(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> str | None:
-    """What the two sides would look like with one type, where that is plain to see."""
+def _meant(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> tuple[Part, str | None]:
+    """The side that is wrong, and what it would look like with the other's type, where that is plain to see."""
     left_part, _, right_part = tree.children
     for part, node, other in ((left_part, left, right), (right_part, right, left)):
         if isinstance(node, Constant) and isinstance(node.value, str):
-            if other.kind is Kind.TIME and read_time(node.value) is not None:
-                return f'date("{node.value}")'
+            if other.kind is Kind.TIME and (time := nearest_time(node.value)) is not None:
+                return part, f'date("{time}")'
             if other.kind in (Kind.NUMBER, Kind.DURATION) and is_quantity(node.value):
-                return node.value
+                return part, node.value
         if node.kind is Kind.TIME and isinstance(other, Constant) and other.kind is Kind.DURATION:
-            return f"since({judge.said(part)})"
-    return None
+            return part, f"since({judge.said(part)})"
+    return (left_part if isinstance(left, Constant) else right_part), None
 
 
 def check_membership(judge: Judge, tree: Tree[Token]) -> Expression | None:
@@ -145,7 +164,9 @@ def _option(judge: Judge, part: Part, *, item: Expression | None) -> Constant | 
         return None
     if not isinstance(node, Constant):
         why = f"this has no result: {_NO_RESULT}" if _is_all_literal(node) else "this is none"
-        judge.report(part, f"the items of a list are literals (numbers, texts, flags, durations, dates); {why}")
+        meant = f'"{node.path[0]}"' if isinstance(node, PropertyValue) and len(node.path) == 1 else None
+        message = f"the items of a list are literals (numbers, texts, flags, durations, dates); {why}"
+        judge.report(part, message, suggestion=meant)
         return None
     if item is not None and not agree(left=item.kind, right=node.kind):
         judge.report(part, f"this is {SAID[node.kind]}, but what is looked for is {SAID[item.kind]}")

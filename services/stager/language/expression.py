@@ -7,7 +7,7 @@ around it is then judged no further.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
@@ -21,12 +21,14 @@ from services.stager.language.definition import (
     Expression,
     InStage,
     Kind,
+    MetricValue,
     Negate,
     Not,
     PropertyValue,
     Since,
     Step,
 )
+from services.stager.language.doubts import warn_of_holder, warn_of_thousands
 from services.stager.language.grammar import parse
 from services.stager.language.judge import Part, span
 from services.stager.language.kinds import SAID, arithmetic_kind, may_be, negated_kind
@@ -47,6 +49,10 @@ from shared.document.nodes import Severity
 # Quoted texts and names come first, so that what looks like a date inside them is none.
 _BARE_DATE = re.compile(r"""(?:"[^"]*"|'[^']*'|`[^`]*`)|(?<![\w.-])([12][0-9]{3}-[01][0-9]-[0-3][0-9])(?![\w.-])""")
 
+_AS_CONDITIONS = {
+    Kind.NUMBER: ": compare it, as in `{0} >= 1`", Kind.TIME: ": ask whether it is there, as in `exists({0})`",
+}  # fmt: skip
+
 _OPERATORS: dict[str, Operator] = {"+": "+", "-": "-", "*": "*", "/": "/"}
 
 
@@ -60,8 +66,17 @@ def check_truth(text: str, scope: Scope) -> tuple[Expression | None, list[Proble
     else:
         for tree in parsed.trees:
             checker.value(tree)  # whether a part is a condition shows only where all of them can be read
-    problems = in_order([*parsed.problems, *checker.problems, *_bare_dates(text)])
+    problems = in_order(_with_dates([*parsed.problems, *checker.problems], tuple(_bare_dates(text))))
     return (None if has_errors(problems) else expression), problems
+
+
+def _with_dates(problems: Sequence[Problem], dates: Sequence[Problem]) -> Iterator[Problem]:
+    """All of these; but what else is wrong with a date that is arithmetic only follows from that."""
+    places = {(date.offset, date.text) for date in dates}
+    wrong = {(problem.offset, problem.text) for problem in problems if problem.severity == "error"}
+    yield from (problem for problem in problems if (problem.offset, problem.text) not in places)
+    for date in dates:
+        yield replace(date, severity="error") if (date.offset, date.text) in wrong else date
 
 
 def _bare_dates(text: str) -> Iterator[Problem]:
@@ -120,7 +135,9 @@ class Checker:
         if may_be(node.kind, Kind.FLAG):
             warn_of_kind(self, part, node, Kind.FLAG)
             return node
-        self.report(part, f"a condition is expected here (something true or false), but this is {SAID[node.kind]}")
+        message = f"a condition is expected here (something true or false), but this is {SAID[node.kind]}"
+        example = _AS_CONDITIONS.get(node.kind, "") if isinstance(node, MetricValue) else ""
+        self.report(part, message + example.format(self.said(part)))
         return None
 
     def still(self, part: Part) -> Expression | None:
@@ -194,6 +211,7 @@ class Checker:
 
     def quantity(self, tree: Tree[Token]) -> Expression | None:
         """A number or a duration."""
+        warn_of_thousands(self, tree)
         return self._read(tree, read_quantity)
 
     def text(self, tree: Tree[Token]) -> Expression | None:
@@ -222,6 +240,8 @@ class Checker:
         if isinstance(found, PropertyValue) and tokens[0] in NOTHINGS and len(tokens) == 1:
             message = f"`{tokens[0]}` is a property's name here; {ASK_EXISTS}, and put a property's name in backquotes"
             self.report(tree, message, severity="warning")
+        elif isinstance(found, PropertyValue):
+            warn_of_holder(self, tree, tokens)
         return found
 
     def _found(self, name: Tree[Token]) -> Expression | Unknown:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections import abc
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeGuard
 
 from services.stager.language.definition import Expression
@@ -22,6 +23,8 @@ WHOLE_MAX = 10_000  # of periods, calendar periods back, lingers: far beyond use
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
+NO_SPACE = "a space is missing after the `:`"
+
 _NEGATIVE = re.compile(r"- *[0-9]+(?:ms|[smhdw])")
 _FLAGS_MEANT = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 _SAID = {bool: "a flag", int: "a number", float: "a number"}
@@ -31,7 +34,8 @@ class Fields:
     """The keys of one mapping. Each reading returns None when the key is absent or (then reported) wrong.
 
     A misspelt key has been reported, and counts as there: what depends on its value is judged no further. `meant` says
-    what others call a key by, where that is not near to its name; `misplaced` are keys that stand elsewhere.
+    what others call a key by, where that is not near to its name; `misplaced` are keys that stand elsewhere, each with
+    what more to say of it; `belongs` says of an unknown key, and of what is near to it, where it was meant to stand.
     """
 
     def __init__(
@@ -42,11 +46,13 @@ class Fields:
         what: str,
         known: Sequence[str],
         meant: dict[str, str] | None = None,
-        misplaced: Collection[str] = (),
+        misplaced: abc.Mapping[str, str] | None = None,
+        belongs: Callable[[Scalar, str | None], str | None] | None = None,
     ) -> None:
         self.mapping = mapping
         self.faults = faults
         self._what, self._known, self._hints = what, known, Hints()
+        self._belongs = belongs
         self._places = {key.value: key for key, _ in mapping.entries}
         self._torn: dict[str, list[Scalar]] = {}  # by condition, the pieces that YAML has cut off at its commas
         before = ""
@@ -56,13 +62,19 @@ class Fields:
                 self._torn.setdefault(before, []).append(key)
                 continue
             before = key.value
-            if key.value in misplaced and key.value not in known:
-                faults.add(key, f"`{key.value}` does not fit {what}", text=key.value)
+            if misplaced and key.value in misplaced and key.value not in known:
+                faults.add(key, f"`{key.value}` does not fit {what}{misplaced[key.value]}", text=key.value)
             elif key.value not in known:
                 self._report_unknown(key, (meant or {}).get(key.value), is_bare=is_bare)
 
     def _report_unknown(self, key: Scalar, meant: str | None, *, is_bare: bool) -> None:
+        if is_tight(key, self._known):
+            self.faults.add(key, NO_SPACE)
+            return
         suggestion = meant or self._hints.nearest(key.value, self._known)
+        if self._belongs and (place := self._belongs(key, suggestion)):
+            self.faults.add(key, place, text=key.value)
+            return
         listed = " (several in one place are a list, as in `[A, B]`)" if is_bare and not suggestion else ""
         message = f"{self._what} has no key `{key.value}`{listed}"
         self.faults.add(key, message, text=key.value, suggestion=suggestion)
@@ -122,7 +134,7 @@ class Fields:
         if node is None:
             return None
         if not isinstance(node, Scalar):
-            self.faults.add(node, f"`{key}` is an expression: put it in quotes, or on a line of its own")
+            self.faults.add(node, f"`{key}` is one expression: join its parts with `and` or `or`")
             return None
         text = node.value.lower() if isinstance(node.meaning, bool) else node.value  # YAML's `True` is a flag
         expression, problems = check_truth(text, scope)
@@ -135,6 +147,11 @@ class Fields:
 def _is_bare(key: Scalar, value: Node) -> bool:
     """Whether a key stands in `{...}` without a colon."""
     return key.in_flow and isinstance(value, Scalar) and value.style == "" and value.start == value.end == key.end
+
+
+def is_tight(key: Scalar, known: Collection[str]) -> bool:
+    """Whether `count:X` is written for `count: X`, which YAML takes for one word."""
+    return not key.style and key.value.partition(":")[0] in known and ":" in key.value
 
 
 def _is_torn(node: Node | None) -> bool:
@@ -193,8 +210,8 @@ def read_name(node: Node, faults: Faults, *, what: str, pattern: re.Pattern[str]
     if text is None or pattern.fullmatch(text):
         return text
     signs = "a to z, 0 to 9 and _" if pattern is METRIC_NAME else "a to z, 0 to 9, _ and -"
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    wished = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    wished = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     message = f"{what} begins with a letter from a to z and has only {signs}"
     faults.add(node, message, suggestion=wished if pattern.fullmatch(wished) else None)
     return None
@@ -209,13 +226,13 @@ def read_duration_node(node: Node, faults: Faults, *, what: str) -> int | None:
         duration = read_duration(node.value)
     except Unreadable as error:
         if _NEGATIVE.fullmatch(node.value):
-            faults.add(node, f"{what} is above zero")
+            faults.add(node, f"{what} must be above zero")
             return None
         meant = nearest_duration(node.value)
         faults.add(node, f"{what}: {error}", suggestion=meant if meant != node.value else None)
         return None
     if duration == 0:
-        faults.add(node, f"{what} is above zero")
+        faults.add(node, f"{what} must be above zero")
         return None
     return duration
 
@@ -228,6 +245,11 @@ def read_time_node(node: Node, faults: Faults, *, what: str) -> int | None:
         message, meant = why_no_time(text)
         faults.add(node, f"{what} is a time: {message}", suggestion=meant)
     return at
+
+
+def as_list(text: str) -> str:
+    """A text with commas as the list that was meant."""
+    return f"[{', '.join(part.strip() for part in text.split(','))}]"
 
 
 def items_of(node: Node) -> tuple[Node, ...]:

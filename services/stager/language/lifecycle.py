@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -9,9 +10,9 @@ from importlib import resources
 from services.stager.language.definition import Carried, Kind, Lifecycle, Metric, MetricValue, Stage, TraitValue
 from services.stager.language.expression import check_name
 from services.stager.language.fields import Fields, read_name, report_problems
-from services.stager.language.metric import AnyMetric, read_metrics
+from services.stager.language.metric import AnyMetric, bounds_of, read_metrics
 from services.stager.language.scope import Scope
-from services.stager.language.stage import read_description, read_stage, read_stages
+from services.stager.language.stage import STAGE_KEYS, read_description, read_stage, read_stages
 from services.stager.language.version import version_of
 from services.stager.language.walk import metrics_named
 from shared.document.nodes import Faults, Listing, Mapping, Scalar, Severity, nearest
@@ -21,13 +22,19 @@ SEGMENT_KEYS = (
     "segment", "metrics", "when", "until", "re_enter", "min_stay", "linger", "zone", "carry", "description",
 )  # fmt: skip
 OUT, IN = "out", "in"
+_OFFSET = re.compile(r"(?:[A-Za-z]+ ?)?[+-][0-9:]+")
+_PLACES = {
+    **dict.fromkeys(("EST", "EDT"), "America/New_York"), **dict.fromkeys(("CST", "CDT"), "America/Chicago"),
+    **dict.fromkeys(("MST", "MDT"), "America/Denver"), **dict.fromkeys(("PST", "PDT"), "America/Los_Angeles"),
+    "BST": "Europe/London", "CEST": "Europe/Berlin", "IST": "Asia/Kolkata", "JST": "Asia/Tokyo",
+}  # fmt: skip
 
 
 def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle:
     """The lifecycle of a document of the kind `lifecycle` or `segment`. It is right when no error is reported."""
     is_segment = kind == "segment"
     what, known = ("segment", SEGMENT_KEYS) if is_segment else ("lifecycle", LIFECYCLE_KEYS)
-    fields = Fields(document, faults, what=f"a {what}", known=known)
+    fields = Fields(document, faults, what=f"a {what}", known=known, belongs=None if is_segment else _of_a_stage)
     zone = _zone(fields)
     node = document.get("metrics")
     has_metrics = node is not None and not (isinstance(node, Scalar) and node.meaning is None)
@@ -36,7 +43,8 @@ def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle
     if node is not None and has_metrics:
         metrics, kinds = read_metrics(node, faults, zone=zone)
     forward_only = bool(fields.flag("forward_only"))
-    scope = Scope(kinds, unsure=frozenset(kinds) - {metric.name for metric in metrics})
+    names = {metric.name for metric in metrics}
+    scope = Scope(kinds, unsure=frozenset(kinds) - names, bounds=bounds_of(metrics))
     stages = _segment_stages(fields, scope) if is_segment else _stages(fields, scope, forward_only=forward_only)
     name_node = fields.node(what)
     lifecycle = Lifecycle(
@@ -50,6 +58,12 @@ def read_lifecycle(document: Mapping, faults: Faults, *, kind: str) -> Lifecycle
         description=read_description(fields),
     )
     return replace(lifecycle, version=version_of(lifecycle))
+
+
+def _of_a_stage(key: Scalar, _near: str | None) -> str | None:
+    """What to say of a stage's key that stands beside `stages`."""
+    is_meant = key.value in STAGE_KEYS and key.value != "stage"
+    return f"`{key.value}` belongs to a stage: indent it like the stage's other keys" if is_meant else None
 
 
 def warn_of_unused(document: Mapping, lifecycle: Lifecycle, faults: Faults) -> None:
@@ -79,12 +93,18 @@ def _segment_stages(fields: Fields, scope: Scope) -> tuple[Stage, ...]:
 
 def _zone(fields: Fields) -> str:
     zone = fields.text("zone")
-    if zone is None or zone in zones():
-        return zone or "UTC"
-    node = fields.mapping.get("zone") or fields.mapping
-    message = f"there is no time zone `{zone}`; zones are named as in `Europe/Berlin`"
-    fields.faults.add(node, message, suggestion=nearest(zone, zones()))
-    return "UTC"
+    if zone is None:
+        return "UTC"
+    node, place = fields.mapping.get("zone") or fields.mapping, _PLACES.get(zone.upper())
+    if zone not in zones():
+        message = f"there is no time zone `{zone}`; zones are named as in `Europe/Berlin`"
+        suggestion = None if _OFFSET.fullmatch(zone) else place or nearest(zone, zones())
+        fields.faults.add(node, message, suggestion=suggestion)
+        return "UTC"
+    if place is not None:
+        message = f"`{zone}` has no summer time; a zone is named by a place in it, as in `{place}`"
+        fields.faults.add(node, message, suggestion=place, severity="warning")
+    return zone
 
 
 @cache

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from services.stager.language.definition import Linger
-from services.stager.language.fields import WHOLE_MAX, Fields, read_duration_node
-from services.stager.language.literals import INSTANT_MAX
+from services.stager.language.fields import WHOLE_MAX, Fields, as_list, read_duration_node
+from services.stager.language.literals import INSTANT_MAX, is_quantity
 from shared.clock import MINUTE_MS
 from shared.document.nodes import Faults, Listing, Mapping, Scalar, nearest
 
+_WORDS = {"yes": "always", "true": "always", "on": "always", "no": "never", "false": "never", "off": "never"}
 _EVERY = re.compile(r"every +([0-9]+[a-z]+)")
 
 
@@ -23,6 +24,9 @@ def read_linger(fields: Fields) -> Linger | None:
     if isinstance(node, Scalar) and (repeated := _EVERY.fullmatch(node.value)):
         every = repeated[1]
         fields.faults.add(node, f"`linger` again and again is written `{{after: {every}, every: {every}, times: 3}}`")
+        return None
+    if isinstance(node, Scalar) and "," in node.value:
+        fields.faults.add(node, "several durations are a list", suggestion=as_list(node.value))
         return None
     after = fields.duration("linger")
     return Linger((after,)) if after is not None else None
@@ -53,7 +57,9 @@ def _repeated(node: Mapping, faults: Faults) -> Linger | None:
         return None
     every_ms = after if every is None else every
     if times != 1 and every_ms < MINUTE_MS:
-        faults.add(fields.key("every" if "every" in fields else "after"), "between two lingers lies at least a minute")
+        default = "" if "every" in fields else " (it is as long as `after` where it is not written)"
+        message = f"`every` must be at least a minute where more than one linger is due{default}"
+        faults.add(fields.key("every" if "every" in fields else "after"), message)
     if times == 1 and "every" in fields:
         faults.add(fields.key("every"), "`every` changes nothing without `times`", severity="warning")
     return _written_out(fields, after=after, every_ms=every_ms, times=times)
@@ -95,5 +101,6 @@ def read_re_enter(fields: Fields) -> int | None:
     text = node.value if isinstance(node, Scalar) else ""
     if text not in ("always", "never"):
         message = "`re_enter` is `always`, `never`, or `{after: 30d}`"
-        fields.faults.add(node, message, suggestion=nearest(text, ("always", "never")))
+        meant = f"{{after: {text}}}" if is_quantity(text) and not text.isdigit() else _WORDS.get(text.lower())
+        fields.faults.add(node, message, suggestion=meant or nearest(text, ("always", "never")))
     return None if text == "never" else 0

@@ -37,6 +37,8 @@ _TIME = re.compile(
     r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-5][0-9])?)?"
 )
 _OFFSET = re.compile(r"(.+[+-][0-9]{2})(?::?([0-9]{2}))?")
+_LOOSE_DAY = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})((?:[T ].*)?)")
+_DAY_FIRST = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})((?:[T ].*)?)")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -148,7 +150,21 @@ def why_no_time(text: str) -> tuple[str, str | None]:
     offset = _OFFSET.fullmatch(text)
     if offset is not None and read_time(meant := f"{offset[1]}:{offset[2] or '00'}") is not None:
         return "an offset is written with a colon, as in `+02:00`", meant
-    return "write `2026-01-31` or `2026-01-31T10:20:30Z`", None
+    return "write `2026-01-31` or `2026-01-31T10:20:30Z`", nearest_time(text)
+
+
+def nearest_time(text: str) -> str | None:
+    """The text of a time, mended where somebody left out noughts or gave the day first with dots; None for others."""
+    if read_time(text) is not None:
+        return text
+    if found := _LOOSE_DAY.fullmatch(text):
+        year, month, day, rest = found.groups()
+    elif found := _DAY_FIRST.fullmatch(text):
+        day, month, year, rest = found.groups()
+    else:
+        return None
+    meant = f"{year}-{month:0>2}-{day:0>2}{rest}"
+    return meant if read_time(meant) is not None else None
 
 
 def read_quoted(text: str) -> str:

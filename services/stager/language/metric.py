@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from services.stager.language.definition import EventNames, Kind, Metric, MetricFunction
-from services.stager.language.fields import METRIC_NAME, Fields, items_of, read_name, read_text_node
-from services.stager.language.scope import WHERE
+from services.stager.language.doubts import bare_path
+from services.stager.language.events import read_events
+from services.stager.language.fields import METRIC_NAME, NO_SPACE, Fields, is_tight, items_of, read_name, read_text_node
+from services.stager.language.literals import MILLION
+from services.stager.language.scope import WHERE, Bounds
 from services.stager.language.window import WINDOW_KEYS, read_window
 from shared.document.nodes import Faults, Listing, Mapping, Node, nearest
-from shared.event import RESERVED_NAMES
 
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _COMPUTED = re.compile(r" [*/+] ")
 METRICS_MAX = 200  # LANGUAGE.md 3
+_DIFFERENT_MAX = 512  # at which `distinct` stops (LANGUAGE.md 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,11 @@ _FORMS: dict[MetricFunction, _Form] = {
     "regular": _Form(Kind.NUMBER, options=("where", "period", "periods", "at_least")),
     "sequence": _Form(Kind.TIME, options=("where", "within")),
 }
-_MEANT = {"from": "of", "event": "of", "events": "of"}
+_MEANT = {"from": "of", "event": "of", "events": "of", "window": "within", "filter": "where"}
+_FUNCTIONS_MEANT: dict[str, MetricFunction] = {
+    "total": "sum", "average": "avg", "mean": "avg", "minimum": "min", "maximum": "max", "unique": "distinct",
+    "number": "count", "newest": "latest", "earliest": "first",
+}  # fmt: skip
 _OPTIONS = ("of", "where", *WINDOW_KEYS, "period", "periods", "at_least")
 
 
@@ -108,10 +116,16 @@ def _read_metric(node: Node, faults: Faults, *, name: str, zone: str) -> Metric 
     (function,) = written
     form = _FORMS[function]
     known = metric_keys()[function]
-    fields = Fields(node, faults, what=f"`{function}`", known=known, meant=_MEANT, misplaced=_OPTIONS)
+    fields = Fields(node, faults, what=f"`{function}`", known=known, meant=_MEANT, misplaced=_misplaced(form, name))
     metric = _with_events(Metric(name, function, form.kind), fields, form=form)
     metric = replace(metric, where=fields.condition("where", WHERE)) if "where" in known else metric
     return _with_options(metric, fields, zone=zone)
+
+
+def _misplaced(form: _Form, name: str) -> dict[str, str]:
+    """The options that other functions have, and what to say of them."""
+    asked = f"; a condition asks how long ago that was, as in `since({name}) < 30d`" if form.kind is Kind.TIME else ""
+    return {option: asked if option == "within" else "" for option in _OPTIONS}
 
 
 def _report_function(node: Mapping, faults: Faults, *, written: list[MetricFunction]) -> None:
@@ -119,7 +133,10 @@ def _report_function(node: Mapping, faults: Faults, *, written: list[MetricFunct
         faults.add(node, f"a metric has one function, but these are {' and '.join(f'`{word}`' for word in written)}")
         return
     for key, _ in node.entries:
-        if key.value not in _OPTIONS and (near := nearest(key.value, _FORMS)):
+        if is_tight(key, _FORMS):
+            faults.add(key, NO_SPACE)
+            return
+        if key.value not in _OPTIONS and (near := _FUNCTIONS_MEANT.get(key.value) or nearest(key.value, _FORMS)):
             faults.add(key, f"there is no metric function `{key.value}`", suggestion=near)
             return
     faults.add(node, f"a metric needs a function: {', '.join(_FORMS)}")
@@ -138,11 +155,30 @@ def _with_events(metric: Metric, fields: Fields, *, form: _Form) -> Metric:
         return replace(metric, steps=(read_events(node, fields.faults),))
     events = fields.node("of")
     if "of" not in fields:
-        fields.faults.add(
-            fields.key(metric.function), f"`{metric.function}` needs `of`: the event, or a list of events"
-        )
+        fields.faults.add(fields.key(metric.function), _needs_events(metric.function, getattr(node, "value", "")))
     steps = (read_events(events, fields.faults),) if events is not None else ()
     return replace(metric, path=_path(node, fields.faults, what=f"`{metric.function}`"), steps=steps)
+
+
+def _needs_events(function: str, written: str) -> str:
+    """What to say of `{sum: revenue}`; who leaves out `of` may have named the event, or a trait."""
+    if written.startswith("traits."):
+        return f"`{function}` is of events; a condition reads a trait's value by its name alone: `{written}`"
+    example = f"revenue, of: {written}" if " " in written else f"{written or 'revenue'}, of: Order Completed"
+    return f"`{function}` needs `of`: the event, or a list of events, as in `{{{function}: {example}}}`"
+
+
+def bounds_of(metrics: Iterable[Metric]) -> dict[str, Bounds]:
+    """Between what the numbers of those metrics lie that have bounds."""
+    found = {}
+    for metric in metrics:
+        if metric.function in ("count", "days"):
+            found[metric.name] = Bounds(0)
+        elif metric.function == "distinct":
+            found[metric.name] = Bounds(0, _DIFFERENT_MAX * MILLION)
+        elif metric.function == "regular" and metric.periods:
+            found[metric.name] = Bounds(0, metric.periods * MILLION)
+    return found
 
 
 def _steps(node: Node, faults: Faults) -> tuple[EventNames, ...]:
@@ -150,23 +186,6 @@ def _steps(node: Node, faults: Faults) -> tuple[EventNames, ...]:
         faults.add(node, "`sequence` is a list of events, as in `[Cart Viewed, Order Completed]`")
         return ()
     return tuple(read_events(step, faults) for step in node.items)
-
-
-def read_events(node: Node, faults: Faults) -> EventNames:
-    """The names of an event, of a list of events, or None for `"*"`."""
-    items = items_of(node)
-    if not items:
-        faults.add(node, "the list of events is empty")
-    names = {name for item in items if (name := read_text_node(item, faults, what="an event's name")) is not None}
-    if names == {"*"} and not isinstance(node, Listing):
-        return None
-    for item, name in ((item, getattr(item, "value", "")) for item in items):
-        if name == "*":
-            faults.add(item, '`"*"` means any event and stands alone, not in a list')
-        elif name.startswith("$") and name not in RESERVED_NAMES.values():
-            message = "only $page, $screen, $identify and $group begin with `$`"
-            faults.add(item, message, suggestion=nearest(name, RESERVED_NAMES.values()))
-    return frozenset(names)
 
 
 def event_nodes(metric: Mapping) -> tuple[Node, ...]:
@@ -180,6 +199,12 @@ def event_nodes(metric: Mapping) -> tuple[Node, ...]:
     return items_of(node) if function == "sequence" else (node,)
 
 
+def path_node(metric: Mapping) -> Node | None:
+    """Where a metric's mapping names a property of its events; None where it names none."""
+    function = next((function for function, form in _FORMS.items() if form.of and metric.get(function)), None)
+    return metric.get(function) if function is not None else None
+
+
 def _path(node: Node, faults: Faults, *, what: str) -> tuple[str, ...]:
     text = read_text_node(node, faults, what=what)
     if text is None:
@@ -189,6 +214,8 @@ def _path(node: Node, faults: Faults, *, what: str) -> tuple[str, ...]:
         faults.add(node, "a dot stands between two names, as in `cart.total`")
     if _COMPUTED.search(text):
         faults.add(node, "this is the name of one property: nothing is computed here", severity="warning")
+    if bare := bare_path(path):
+        faults.add(node, f"properties are written bare: `{bare}`", suggestion=bare, severity="warning")
     return path
 
 

@@ -23,7 +23,10 @@ from services.stager.language.definition import (
 )
 from services.stager.language.judge import Judge, Part
 from services.stager.language.kinds import ORDERED, SAID, possible_kinds
-from services.stager.language.written import write_name
+from services.stager.language.scope import Bounds
+from services.stager.language.written import write_name, write_number
+
+FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}  # what the sides say when exchanged
 
 _BARE = (TraitValue, PropertyValue, MetricValue)
 _HYPHENATED = re.compile(r"\w+(?:\.\w+)*(?:-\w+(?:\.\w+)*)+")
@@ -39,6 +42,34 @@ def warn_of_comparison(judge: Judge, tree: Tree[Token], *, left: Expression, rig
             _warn(judge, right_part, right, one, "holds")
         else:
             _warn(judge, left_part, left, other, "holds")
+
+
+def warn_of_bounds(judge: Judge, tree: Tree[Token], *, left: Expression, right: Expression) -> None:
+    """Warn where a metric is compared with a number that it never reaches."""
+    left_part, sign, right_part = tree.children
+    for part, node, other, operator in (
+        (left_part, left, right, str(sign)),
+        (right_part, right, left, FLIPPED[str(sign)]),
+    ):
+        bounds = judge.scope.bounds.get(node.name) if isinstance(node, MetricValue) else None
+        if bounds is None or not isinstance(other, Constant) or other.kind is not Kind.NUMBER:
+            continue
+        assert isinstance(other.value, int)
+        if _is_out_of_reach(bounds, operator, other.value):
+            most = "" if bounds.most is None else f" and never above {write_number(bounds.most)}"
+            message = f"`{judge.said(part)}` is never below {write_number(bounds.least)}{most}, so this never holds"
+            judge.report(tree, message, severity="warning")
+
+
+def _is_out_of_reach(bounds: Bounds, operator: str, number: int) -> bool:
+    least, most = bounds.least, number if bounds.most is None else bounds.most
+    return {
+        "<": number <= least,
+        "<=": number < least,
+        "==": not least <= number <= most,
+        ">": bounds.most is not None and number >= most,
+        ">=": number > most,
+    }.get(operator, False)
 
 
 def warn_of_membership(judge: Judge, part: Part, item: Expression, options: Sequence[Constant]) -> None:

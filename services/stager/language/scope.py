@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.stager.language.definition import Expression, Kind, MetricValue, PropertyValue, TraitValue
 from shared.document.nodes import Hints, nearest
@@ -24,6 +25,20 @@ OF_THE_CUSTOMER = frozenset({"since", "time_to", "in_stage", "entered"})
 NOTHINGS = frozenset({"null", "Null", "NULL", "none", "None", "nil", "missing", "undefined"})
 ASK_EXISTS = "ask `exists(x)` or `not exists(x)` whether something is there"
 _FLAGS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+FLAG_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+ASK_SINCE = "; ask how long ago something was with `since(x)`, or how far off it is with `time_to(x)`"
+_ABSENT = {
+    "now": f"`now` is not known{ASK_SINCE}",
+    "today": f"`today` is not known{ASK_SINCE}",
+    "stage": "no condition asks for a stage; from where one is reached says the key `from`, as in `from: visitor`",
+}
+
+
+class Bounds(NamedTuple):
+    """Between what a number always lies, both included, in millionths; None: it has no end."""
+
+    least: int
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +46,15 @@ class Scope:
     """The metrics that may be named, with their types; None in `where`, where bare names are the event's properties.
 
     A metric that is itself wrong stands here as ANY and is `unsure`, so that its fault is reported once. `absent` and
-    `advice` say of an unknown name that it is not there, and what to do about it.
+    `advice` say of an unknown name that it is not there, and what to do about it. `bounds` are of those metrics that
+    have any.
     """
 
     metrics: Mapping[str, Kind] | None
     absent: str = "this file has no metric"
     advice: str = ""
     unsure: frozenset[str] = frozenset()
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
     hints: Hints = field(default_factory=Hints, compare=False)
 
     @property
@@ -82,8 +99,13 @@ def _no_trait(words: Sequence[str]) -> Unknown:
 def _no_metric(word: str, scope: Scope, metrics: Mapping[str, Kind]) -> Unknown:
     if word in _FLAGS:
         return Unknown(f"`{word}` is not known; flags are in lower case", _FLAGS[word])
+    if word in FLAG_WORDS:
+        message = f'`{word}` is not known; a flag is `true` or `false`, and a text stands in quotes: `"{word}"`'
+        return Unknown(message, FLAG_WORDS[word])
     if word in NOTHINGS:
         return Unknown(f"`{word}` is not known; {ASK_EXISTS}")
+    if word in _ABSENT and scope.hints.nearest(word, metrics) is None:
+        return Unknown(_ABSENT[word])
     if word in ARITIES:
         return Unknown(f"`{word}` is a function and needs parentheses", f"{word}()" if not ARITIES[word] else None)
     if word == "traits":

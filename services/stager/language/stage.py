@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.stager.language.definition import Stage
-from services.stager.language.fields import Fields, is_number, items_of, read_name, read_text_node
+from services.stager.language.definition import Constant, Kind, Stage
+from services.stager.language.fields import Fields, as_list, is_number, items_of, read_name, read_text_node
 from services.stager.language.grammar import place_of_call
 from services.stager.language.linger import read_linger, read_re_enter
 from services.stager.language.scope import Scope
@@ -11,6 +11,7 @@ from services.stager.language.walk import counts_the_visit
 from shared.document.nodes import Faults, Hints, Listing, Mapping, Node, Scalar
 
 STAGE_KEYS = ("stage", "when", "until", "from", "re_enter", "min_stay", "linger", "description")
+_LIFECYCLE_KEYS = ("metrics", "forward_only", "zone", "carry")
 
 
 def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool) -> tuple[Stage, ...]:
@@ -21,14 +22,25 @@ def read_stages(node: Node, faults: Faults, *, scope: Scope, forward_only: bool)
     places: list[Fields] = []
     for item in node.items:
         if isinstance(item, Mapping):
-            places.append(Fields(item, faults, what="a stage", known=STAGE_KEYS, meant={"name": "stage"}))
+            places.append(
+                Fields(
+                    item, faults, what="a stage", known=STAGE_KEYS, meant={"name": "stage"}, belongs=_of_the_lifecycle
+                )
+            )
         else:
             faults.add(item, "a stage begins with `- stage: NAME`")
     stages = tuple(read_stage(place, name=_name(place), scope=scope) for place in places)
     are_known = len(places) == len(node.items) and all(stage.name for stage in stages)
     if _check_names(places, stages, are_known=are_known) and are_known:
         _check_reach(places, stages, forward_only=forward_only)
+        _warn_of_cover(places, stages)
     return stages
+
+
+def _of_the_lifecycle(key: Scalar, _near: str | None) -> str | None:
+    """What to say of a lifecycle's key that stands in a stage."""
+    message = f"`{key.value}` belongs to the whole lifecycle: it stands at the margin, beside `stages`"
+    return message if key.value in _LIFECYCLE_KEYS else None
 
 
 def read_stage(fields: Fields, *, name: str, scope: Scope) -> Stage:
@@ -96,7 +108,9 @@ def _check_names(places: list[Fields], stages: tuple[Stage, ...], *, are_known: 
             text = item.value if isinstance(item, Scalar) and (is_number(item) or isinstance(item.meaning, str)) else ""
             if are_known and text.strip() and text not in known:
                 message = f"`from` names `{text}`, which is no stage of this lifecycle"
-                fields.faults.add(item, message, suggestion=hints.nearest(text, known))
+                several = [part.strip() for part in text.split(",")]
+                suggestion = as_list(text) if known.issuperset(several) else hints.nearest(text, known)
+                fields.faults.add(item, message, suggestion=suggestion)
     return len(seen) == len(stages)
 
 
@@ -110,6 +124,18 @@ def _check_reach(places: list[Fields], stages: tuple[Stage, ...], *, forward_onl
             why = "`from` and `forward_only`" if forward_only else "`from`"
             message = f"no customer can ever reach `{stage.name}`: no path of {why} leads to it"
             fields.faults.add(fields.key("from"), message, text="from")
+
+
+def _warn_of_cover(places: list[Fields], stages: tuple[Stage, ...]) -> None:
+    """Warn of the last stage that always is open and holds: a customer is there, or further on."""
+    for fields, stage, before in reversed(list(zip(places, stages, range(len(stages)), strict=True))):
+        always_holds = "when" not in fields or stage.when == Constant(True, Kind.FLAG)
+        if before and always_holds and stage.came_from is None and stage.re_enter_ms == 0:
+            others = "the stage before it" if before == 1 else "any stage before it"
+            message = f"`{stage.name}` holds for everybody, so nobody is ever in {others}; give it a `when`"
+            place = fields.mapping.get("stage") or fields.mapping
+            fields.faults.add(place, message, severity="warning")
+            return
 
 
 def _reached(stages: tuple[Stage, ...], *, forward_only: bool) -> set[str]:

@@ -7,8 +7,10 @@ the names of a file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from lark import Token
 
@@ -18,6 +20,7 @@ from services.stager.language.scope import NOTHINGS
 from shared.document.nodes import nearest
 
 NESTED_MAX = 20  # LANGUAGE.md 3
+ASK_TEXT = "texts are searched with `contains(x, y)`, `starts_with(x, y)` or `ends_with(x, y)`"
 MISSING_OPERATOR = "an operator (`and`, `or`, `==`, `+` ..) is missing"
 
 OPENS_VALUE = frozenset({"QUANTITY", "TEXT", "TRUE", "FALSE", "NAME", "QUOTED", "LPAR", "NOT"})
@@ -30,6 +33,7 @@ _MEANT = {
 }  # fmt: skip
 NO_NAME = "NO_NAME"  # a type that fits nowhere
 _TYPES = {"and": "AND", "or": "OR", "not": "NOT", "in": "IN", "-": "MINUS", "*": "TIMES", "/": "OVER"}
+_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4})?")
 _RUN_MAX = 12  # `1 week 2 days 3 hours 4 minutes 5 seconds 6 ms`
 
 
@@ -65,7 +69,7 @@ def read_tokens(text: str, lexed: Iterable[Token]) -> Tokens:
         if depth > NESTED_MAX:
             tokens.cut(token, f"more than {NESTED_MAX} parentheses or calls inside one another")
         elif token.type == "OTHER":
-            tokens.cut(token, _no_token(token))
+            tokens.cut(token, _no_token(token, tokens.read[-1] if tokens.read else None))
         elif (meant := _mend_sign(tokens, token)) is not None:
             tokens.read.append(meant)
         if tokens.is_cut:
@@ -74,11 +78,15 @@ def read_tokens(text: str, lexed: Iterable[Token]) -> Tokens:
     return tokens
 
 
-def _no_token(sign: str) -> str:
+def _no_token(sign: Token, previous: Token | None) -> str:
     if sign in ('"', "'", "`"):
         return f"a {sign} is opened here and never closed on its line"
     if sign in "“”„‘’‚«»":
         return f'`{sign}` is a typographic quote; a text stands in straight ones, as in `"pro"`'
+    if sign == "~":
+        return f"`~` is no operator: {ASK_TEXT}"
+    if sign == "%" and previous is not None and previous.end_pos == sign.start_pos and _PERCENT.fullmatch(previous):
+        return f"a percentage is written as a decimal: `{Decimal(previous) / 100:f}`"
     return f"`{sign}` has no meaning here"
 
 

@@ -42,7 +42,7 @@ def _between(fields: Fields) -> Between | None:
     if start is None or end is None:
         return None
     if start >= end:
-        fields.faults.add(node.items[1], "`between` ends after it starts")
+        fields.faults.add(node.items[1], "the second time of `between` must be later than the first")
     return Between(start, end)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from services.stager.fold.instants import instant_of
 from services.stager.fold.records import is_too_deep
 from shared.clock import rfc3339
+from shared.document.nodes import nearest
 from shared.errors import Malformed
 from shared.event import RESERVED_NAMES, Event
 
@@ -72,6 +73,9 @@ _encode = msgspec.json.Encoder().encode
 
 _BEYOND: Final = 1e15  # a thousand times what LANGUAGE.md 2 takes for a number
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TIMES: Final = ("timestamp", "receivedAt")
+_SAID: Final = {bool: "a flag", int: "a number", float: "a number", list: "a list", type(None): "null", str: "a text"}
+_WRITTEN_PLAIN: Final = {"userid": "userId", "anonymousid": "anonymousId"}
 _TOO_DEEP: Final = "it is nested too deeply"
 
 
@@ -93,7 +97,7 @@ def read_line(line: bytes, number: int) -> Line:
     event = Event(
         kind,
         _identifier(message.message_id) or f"{number:012d}",
-        _identifier(message.user_id) or _anonymous(message),
+        _identifier(message.user_id) or _anonymous(message, line),
         _track_name(message.event) if kind == "track" else RESERVED_NAMES[kind],
         occurred_at,
         _page_properties(message) if kind in _NAMED else _object("properties", message.properties),
@@ -110,6 +114,8 @@ def _reason(line: bytes, error: Exception) -> str:
     try:
         value = _decode_any(line)
     except _UNREADABLE as broken:
+        if line.rstrip().endswith(b"},"):
+            return "a line is one JSON object, without a comma at its end"
         return f"a line is one JSON object, and this is no JSON: {broken}"
     if not isinstance(value, dict):
         return "a line is one JSON object, and this is something else"
@@ -117,8 +123,13 @@ def _reason(line: bytes, error: Exception) -> str:
         return "there is no `timestamp`, which says when it happened, as in `2026-01-31T10:20:30Z`"
     kind = value.get("type", "track")
     if kind not in _TYPES:
-        return f"`type` is one of {', '.join(_TYPES)}; got {kind!r}"
-    return str(error)
+        near = nearest(kind, _TYPES) if isinstance(kind, str) else None
+        return f"`type` is one of {', '.join(_TYPES)}; got {kind!r}" + (f" (did you mean `{near}`?)" if near else "")
+    field = next((field for field in MEMBERS if str(error).endswith(f"`$.{field}`")), None)
+    if field not in value:
+        return str(error)
+    wanted = "a text such as `2026-01-31T10:20:30Z`" if field in _TIMES else "a text"
+    return f"`{field}` is {wanted}, not {_SAID.get(type(value[field]), 'an object')}"
 
 
 def customer_of(line: bytes) -> str:
@@ -144,11 +155,20 @@ def _identifier(given: _Identifier) -> str:
     return given if type(given) is str else "" if given is None else str(given)
 
 
-def _anonymous(message: _Message) -> str:
+def _anonymous(message: _Message, line: bytes) -> str:
     customer = _identifier(message.anonymous_id)
     if not customer:
-        raise Malformed("neither userId nor anonymousId names a customer")
+        raise Malformed(f"neither userId nor anonymousId names a customer{_other_name(line)}")
     return customer
+
+
+def _other_name(line: bytes) -> str:
+    """What to say of `user_id` and the like."""
+    for key in _decode_any(line):
+        meant = _WRITTEN_PLAIN.get(key.replace("_", "").lower())
+        if meant is not None and key != meant:
+            return f"; there is `{key}` (did you mean `{meant}`?)"
+    return ""
 
 
 def _track_name(name: str | None) -> str:

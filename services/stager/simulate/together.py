@@ -26,7 +26,7 @@ from services.stager.simulate.line import customer_of
 from services.stager.simulate.share import NO_TIME, Course, Dealt, Found, Reading, Share
 from services.stager.simulate.simulation import OnBadLine, Seen
 from services.stager.simulate.summary import Summary
-from shared.collector import spare_the_collector
+from shared.collector import tune_collector
 from shared.errors import Refused
 
 PAGE_LINES: Final = 4_000
@@ -165,7 +165,7 @@ def _begin(lifecycles: Sequence[Lifecycle], summarised: bool, customer: str | No
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all; the first process then ends the others
     rules = compile_rules(lifecycles)
     _shares.append(Share(rules, summary=Summary(rules, customer=customer) if summarised else None))
-    spare_the_collector()
+    tune_collector()
 
 
 def _answer(method: Callable[Concatenate[Share, P], R], *arguments: P.args, **named: P.kwargs) -> R:

@@ -29,9 +29,18 @@ def subject_of(story: Story, lifecycles: Sequence[Lifecycle], faults: Faults) ->
 def check_names(story: Story, subject: str, lifecycles: Sequence[Lifecycle], faults: Faults) -> None:
     """Report every stage and lifecycle that the story names and that is not there."""
     stages = {lifecycle.name: [stage.name for stage in lifecycle.stages] for lifecycle in lifecycles}
+    for step in story.steps:
+        for standing in step.standings:
+            if standing.lifecycle is not None and standing.lifecycle not in stages:
+                message = f"there is no lifecycle or segment `{standing.lifecycle}`"
+                place = standing.lifecycle_place or standing.place
+                faults.add(place, message, suggestion=nearest(standing.lifecycle, stages))
     for place, lifecycle, stage in _named(story, subject):
         if lifecycle not in stages:
-            faults.add(place, f"there is no lifecycle `{lifecycle}`", suggestion=nearest(lifecycle, stages))
+            continue
+        if stage == NO_STAGE and NO_STAGE in stages[lifecycle]:
+            message = f"`{NO_STAGE}` says in a story that there is no stage, but `{lifecycle}` has a stage of that name"
+            faults.add(place, f"{message}: rename the stage")
         elif stage not in stages[lifecycle] and stage != NO_STAGE:
             message = f"`{lifecycle}` has no stage `{stage}`"
             faults.add(place, message, suggestion=nearest(stage, stages[lifecycle]))

@@ -36,16 +36,27 @@ def load_stories(paths: Sequence[Path]) -> Read:
     unread = 0
     for path in files_of(paths):
         documents, syntax = read_file(path)
-        found += syntax
-        for document in documents:
-            if isinstance(document, Mapping) and is_story(document):
-                faults = Faults()
-                story = read_story(document, faults, file=path)
-                found += faults.in_order()
-                if faults.in_order():
-                    unread += 1
-                else:
-                    stories.append(story)
+        read = read_stories(documents)
+        stories += read.stories
+        found += (*syntax, *read.faults)
+        unread += read.unread
+    return Read(stories, found, unread)
+
+
+def read_stories(documents: Iterable[Node]) -> Read:
+    """The stories among these documents."""
+    stories: list[Story] = []
+    found: list[Fault] = []
+    unread = 0
+    for document in documents:
+        if isinstance(document, Mapping) and is_story(document):
+            faults = Faults()
+            story = read_story(document, faults, file=Path(document.source.file))
+            found += faults.in_order()
+            if faults.in_order():
+                unread += 1
+            else:
+                stories.append(story)
     return Read(stories, found, unread)
 
 

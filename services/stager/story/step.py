@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 from services.stager.language.fields import Fields, items_of, read_text_node, read_time_node
@@ -21,7 +22,8 @@ _LINGERED_KEYS: Final = ("stage", "nth", "at")
 
 def read_step(node: Mapping, faults: Faults, *, before_ms: int | None) -> Step:
     """The step; `before_ms` is when the one before it was (None: it is the first)."""
-    fields = Fields(node, faults, what="a step", known=STEP_KEYS, meant={"at": "on", "event": "track"})
+    meant = {"at": "on", "event": "track"}
+    fields = Fields(node, faults, what="a step", known=STEP_KEYS, meant=meant, belongs=partial(_of_the_event, node))
     changes, place = _all_changes(fields)
     return Step(
         place=node,
@@ -32,6 +34,16 @@ def read_step(node: Mapping, faults: Faults, *, before_ms: int | None) -> Step:
         changes=changes,
         changes_place=place,
     )
+
+
+def _of_the_event(step: Mapping, key: Scalar, near: str | None) -> str | None:
+    """What to say of an unknown key beside an event: that it is a property of it, or a trait."""
+    kind = next((kind for kind in (*_NAMED, *_TRAITED) if step.get(kind) is not None), None)
+    if kind is None or (near is not None and near not in (*_NAMED, *_TRAITED)):
+        return None
+    value = step.get(key.value)
+    said = value.value if isinstance(value, Scalar) else ".."
+    return f"`{key.value}` belongs under `{kind if kind in _TRAITED else 'properties'}: {{{key.value}: {said}}}`"
 
 
 def _when(fields: Fields, before_ms: int | None) -> int:
@@ -101,7 +113,7 @@ def _standings(fields: Fields) -> Iterable[Standing]:
     if several is not None and not isinstance(several, Mapping):
         fields.faults.add(several, "`stages` names lifecycles, as in `{shop: active, vip: in}`")
     for key, value in several.entries if isinstance(several, Mapping) else ():
-        yield Standing(value, key.value, _stage_name(value, fields.faults, what=f"`{key.value}`"))
+        yield Standing(value, key.value, _stage_name(value, fields.faults, what=f"`{key.value}`"), key)
 
 
 def _stage_name(node: Node, faults: Faults, *, what: str) -> str:
@@ -112,8 +124,12 @@ def _stage_name(node: Node, faults: Faults, *, what: str) -> str:
 
 def _all_changes(fields: Fields) -> tuple[tuple[Expected, ...] | None, Node | None]:
     """What `changes` or `nothing` says, and where."""
-    if fields.flag("nothing"):
+    nothing = fields.flag("nothing")
+    if nothing:
         return (), fields.key("nothing")
+    if nothing is False:
+        message = "`nothing` is only ever `true`; leave the line out where something may happen"
+        fields.faults.add(fields.key("nothing"), message, text="nothing")
     node = fields.node("changes")
     if node is None:
         return None, None

@@ -44,11 +44,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """In which stage of which lifecycle (None: the story's) the customer must stand after a step."""
+    """In which stage of which lifecycle (None: the story's) the customer must stand after a step.
+
+    `lifecycle_place` is where the lifecycle is named, None where it is not.
+    """
 
     place: Node
     lifecycle: str | None
     stage: str
+    lifecycle_place: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,8 @@ def test_the_write_key_is_found_in_what_is_no_json(body: bytes, key: str | None)
 
 
 def test_a_body_that_is_no_json_is_cut_only_for_a_sender_that_is_known() -> None:
-    def knock(said: str | None) -> None:
+    def authorize(said: str | None) -> None:
         raise Rejected(Code.UNKNOWN_KEY, f"not {said}")
 
     with pytest.raises(Rejected, match="not guess"):
-        read_batch(b'{"batch":[NaN],"writeKey":"guess"}', knock)
+        read_batch(b'{"batch":[NaN],"writeKey":"guess"}', authorize)

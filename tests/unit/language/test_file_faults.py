@@ -62,7 +62,8 @@ BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
     "{count: A, within: 90}": (25, "90", "needs a unit", "90d"),
     "{count: A, within: 7 days}": (25, "7 days", "units", "7d"),
     "{count: A, within: 99999999d}": (25, "99999999d", "at most", None),
-    "{count: A, within: 0d}": (25, "0d", "above zero", None),
+    "{count: A, within: 0d}": (25, "0d", "must be above zero", None),
+    "{last: A, within: 30d}": (16, "within", "as in `since(m) < 30d`", None),
     "{count: A, within: -1d}": (25, "-1d", "above zero", None),
     "{count: A, within: [1d]}": (25, "[1d]", "is a duration", None),
     "{count: A, ago: 3d}": (17, "ago", "only with `within`", None),
@@ -73,8 +74,10 @@ BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
     "{count: A, calendar: day, back: -1}": (38, "-1", "whole number", None),
     "{count: A, calendar: day, back: 1.5}": (38, "1.5", "whole number", None),
     "{count: A, between: 2026-01-01}": (26, "2026-01-01", "two times", None),
+    "{count: A, between: [2026-1-5, 2026-02-01]}": (27, "2026-1-5", "is a time", "2026-01-05"),
+    '{count: A, where: "x == "EUR""}': (30, '"', "inside double quotes write single ones", None),
     "{count: A, between: [2026-01-01, x]}": (39, "x", "is a time", None),
-    "{count: A, between: [2026-01-01, 2026-01-01]}": (39, "2026-01-01", "ends after", None),
+    "{count: A, between: [2026-01-01, 2026-01-01]}": (39, "2026-01-01", "must be later than", None),
     "{sum: p}": (7, "sum", "needs `of`", None),
     "{sum: a..b, of: A}": (12, "a..b", "between two names", None),
     "{last: A, within: 3d}": (16, "within", "does not fit", None),
@@ -93,7 +96,14 @@ BAD_METRICS: dict[str, tuple[int, str, str, str | None]] = {
     '{count: A, where: "x = 1"}': (27, "=", "no operator", "=="),
     "{count: A, where: 'x == \"a\" adn y'}": (34, "adn", "missing between", "and"),
     "{count: A, where: 5}": (24, "5", "condition", None),
-    "{count: A, where: [x]}": (24, "[x]", "in quotes", None),
+    "{count: A, where: [x]}": (24, "[x]", "join its parts with `and`", None),
+    "{count:X}": (7, "count:X", "a space is missing", None),
+    "{count: X, within:7d}": (17, "within:7d", "a space is missing", None),
+    "{total: p, of: A}": (7, "total", "no metric function", "sum"),
+    "{count: A, window: 7d}": (17, "window", "no key", "within"),
+    "{sum: Order Completed}": (7, "sum", "as in `{sum: revenue, of: Order Completed}`", None),
+    "{sum: price}": (7, "sum", "as in `{sum: price, of: Order Completed}`", None),
+    "{latest: traits.plan}": (7, "latest", "by its name alone: `traits.plan`", None),
 }
 
 
@@ -143,6 +153,11 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     "when: in_stage() > 1d": (7, 11, "in_stage()", "needs an `until`", None),
     'when: "n > 1 and\n      entered () == entered()"': (8, 7, "entered ()", "needs an `until`", None),
     "when: |\n      n >=\n\n": (8, 11, "", "too early", None),
+    'when: traits.x == "a: b"': (7, 25, ":", "put single ones around the whole of it", None),
+    "when: traits.y == \"a\" and traits.x == 'a: b'": (7, 45, ":", "below `>-`", None),
+    'when: "traits.x == "EUR""': (7, 24, '"', "inside double quotes write single ones", None),
+    "when: [traits.x, traits.y]": (7, 11, "[traits.x, traits.y]", "join its parts with `and`", None),
+    "when: {n: 3}": (7, 11, "{n: 3}", "join its parts with `and`", None),
     "when: !n": (7, 11, "!", "must stand in quotes", None),
     "when: *n": (7, 11, "*n", "must stand in quotes", None),
     "until: n > 1": (7, 5, "until", "needs a `when`", None),
@@ -159,7 +174,12 @@ BAD_STAGES: dict[str, tuple[int, int, str, str, str | None]] = {
     "linger: [3d, 3d]": (7, 18, "3d", "ascend", None),
     "linger: []": (7, 13, "[]", "lists from 1", None),
     "linger: {every: 1d, times: 2}": (7, 13, "{every: 1d, times: 2}", "needs `after`", None),
-    "linger: {after: 1s, times: 2}": (7, 14, "after", "at least a minute", None),
+    "linger: {after: 1s, times: 2}": (7, 14, "after", "as long as `after`", None),
+    "linger: 1d, 3d": (7, 13, "1d, 3d", "are a list", "[1d, 3d]"),
+    "from: a, b": (7, 11, "a, b", "no stage", "[a, b]"),
+    "re_enter: 30d": (7, 15, "30d", "`always`", "{after: 30d}"),
+    "re_enter: no": (7, 15, "no", "`always`", "never"),
+    "zone: Europe/Berlin": (7, 5, "zone", "belongs to the whole lifecycle", None),
     "linger: {after: 1d, every: 1s, times: forever}": (7, 25, "every", "at least a minute", None),
     "linger: {after: 1d, times: forevr}": (7, 32, "forevr", "or `forever`", "forever"),
     "linger: {after: 1d, times: 0}": (7, 32, "0", "whole number", None),
@@ -212,8 +232,13 @@ BAD_FILES: dict[str, tuple[int, int, str, str, str | None]] = {
     "lifecycle: x\nstages: [{when: true}]": (2, 10, "{when: true}", "needs a name", None),
     "lifecycle: x\nstages: [{stage: Über uns}]": (2, 18, "Über uns", "a stage's name", "uber_uns"),
     "lifecycle: x\nstages: [{stage: a}, {stage: a}]": (2, 30, "a", "two stages `a`", None),
+    "lifecycle: x\nstages: [{stage: a}]\nlinger: 3d": (3, 1, "linger", "belongs to a stage: indent it", None),
+    "segment: x\nwhen: true\nsegment: y": (3, 1, "segment", "a line `---` is missing", None),
     "lifecycle: x\nstages: [{stage: a}]\nstage: 3": (3, 1, "stage", "no key", "stages"),
     "lifecycle: x\nstages: [{stage: a}]\nforward_only: yes": (3, 15, "yes", "`true` or `false`", "true"),
+    "lifecycle: x\nstages: [{stage: a}]\nzone: GMT+1": (3, 7, "GMT+1", "as in `Europe/Berlin`", None),
+    "lifecycle: x\nstages: [{stage: a}]\nzone: PST": (3, 7, "PST", "no time zone", "America/Los_Angeles"),
+    "lifecycle: größe\nstages: [{stage: a}]": (1, 12, "größe", "begins with a letter", "grosse"),
     "lifecycle: x\nstages: [{stage: a}]\nzone: Europe/Berln": (3, 7, "Europe/Berln", "no time zone", "Europe/Berlin"),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: traits.x": (3, 8, "traits.x", "is a list", None),
     "lifecycle: x\nstages: [{stage: a}]\ncarry: [n]": (3, 9, "n", "no metric", None),
@@ -366,9 +391,12 @@ def test_a_name_is_taken_once_over_all_files(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"lifecycle: \xe9")
 
-    latin, absent = check_paths([tmp_path, tmp_path / "absent.yaml"])
+    (tmp_path / "wide.yaml").write_bytes("lifecycle: x".encode("utf-16"))
+
+    absent, latin, wide = sorted(check_paths([tmp_path, tmp_path / "absent.yaml"]))
 
     assert "UTF-8" in latin.message
+    assert "is UTF-16" in wide.message
     assert "No such file" in absent.message
 
 

@@ -43,7 +43,9 @@ def test_a_time_in_a_file_is_the_instant_that_a_trait_with_this_text_is(text: st
         ("2026-01-31T10:20+0200", "`+02:00`", "2026-01-31T10:20+02:00"),
         ("2026-01-31T10:20-02", "`+02:00`", "2026-01-31T10:20-02:00"),
         ("2026-01-31T10:20+14:60", "write `2026-01-31`", None),
-        ("31.01.2026", "write `2026-01-31`", None),
+        ("31.01.2026", "write `2026-01-31`", "2026-01-31"),
+        ("31.02.2026", "write `2026-01-31`", None),
+        ("2026-1-5", "write `2026-01-31`", "2026-01-05"),
     ],
 )
 def test_what_is_no_time_says_why(text: str, part: str, meant: str | None) -> None:

@@ -102,7 +102,12 @@ def test_the_end_of_the_file_ends_the_import() -> None:
         ("[1, 2]", "one JSON object, and this is something else"),
         ('{"userId": "ann", "event": "x"}', "there is no `timestamp`"),
         ('{"userId": "ann", "type": "alias", "timestamp": "2026-01-01"}', "`type` is one of track, page"),
-        ('{"userId": "ann", "event": "x", "timestamp": 5}', "$.timestamp"),
+        ('{"userId": "ann", "type": "Track", "timestamp": "2026-01-01"}', "did you mean `track`?"),
+        ('{"userId": "ann", "event": "x", "timestamp": 5}', "is a text such as `2026-01-31T10:20:30Z`, not a number"),
+        ('{"userId": "ann", "event": true, "timestamp": "2026-01-01"}', "`event` is a text, not a flag"),
+        ('{"userId": "ann", "event": "x", "timestamp": "2026-01-01"},', "without a comma at its end"),
+        ('{"user_id": "ann", "event": "x", "timestamp": "2026-01-01"}', "there is `user_id` (did you mean `userId`?)"),
+        ('{"user": "ann", "event": "x", "timestamp": "2026-01-01"}', "nor anonymousId names a customer"),
         (
             '{"userId": "ann", "event": "x", "properties": ' + '{"a":' * 2_000 + "1" + "}" * 2_000 + "}",
             "nested too deeply",

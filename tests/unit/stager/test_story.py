@@ -140,6 +140,9 @@ def test_only_the_first_step_that_differs_is_told(tmp_path: Path) -> None:
         ("\n  - on: 2026-01-01\n    after: 1d\n", "exclude one another"),
         ("\n  - on: 2026-01-01\n    trak: x\n", "did you mean `track`?"),
         ("\n  - on: 2026-01-01\n    track: x\n    page: y\n", "has `track` already"),
+        ("\n  - on: 2026-01-01\n    track: x\n    revenue: 20\n", "belongs under `properties: {revenue: 20}`"),
+        ("\n  - on: 2026-01-01\n    identify: {a: 1}\n    plan: pro\n", "belongs under `identify: {plan: pro}`"),
+        ("\n  - on: 2026-01-01\n    track: x\n    nothing: false\n", "`nothing` is only ever `true`"),
         ("\n  - on: 2026-01-01\n    late: 1d\n", "`late` needs a `track`"),
         ("\n  - on: 2026-01-01\n    track: $page\n", "may not begin with `$`"),
         ("\n  - on: 2026-01-01\n    stage: activ\n", "did you mean `active`?"),
@@ -200,6 +203,40 @@ def test_a_file_that_cannot_be_read_beside_a_story_is_said_to_have_mistakes(
 
     assert run_stories([tmp_path]) == 1
     assert capsys.readouterr().out.endswith("\n1 story run, 0 failed; the files have mistakes\n")
+
+
+@pytest.mark.parametrize(
+    "keys", ["STORY GIVEN LIFECYCLE STEPS", "GIVEN STORY LIFECYCLE STEPS", "LIFECYCLE STEPS GIVEN STORY"]
+)
+def test_the_keys_of_a_story_may_stand_in_any_order(keys: str, tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(SHOP, encoding="utf-8")
+    story = tmp_path / "s.yaml"
+    lines = {
+        "STORY": "story: one\n",
+        "GIVEN": "given: shop.yaml\n",
+        "LIFECYCLE": "lifecycle: shop\n",
+        "STEPS": f"steps:{ORDERED}    stage: active\n",
+    }
+    story.write_text("".join(lines[key] for key in keys.split()))
+
+    assert run_stories([story]) == 0
+
+
+def test_a_wrong_property_of_a_step_is_one_fault(tmp_path: Path) -> None:
+    assert told(tmp_path, f"{ORDERED}    revenue: 20\n").count("error") == 1
+
+
+def test_a_lifecycle_that_is_not_there_is_pointed_at_and_not_the_stage(tmp_path: Path) -> None:
+    text = told(tmp_path, "\n  - on: 2026-01-01\n    stages: {pro: out, vip: in}\n")
+
+    assert text.startswith(f"{tmp_path / 'shop.stories.yaml'}:5:24: error: there is no lifecycle or segment `vip`")
+
+
+def test_none_in_a_story_of_a_lifecycle_with_a_stage_of_that_name_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "n.yaml"
+    file.write_text("lifecycle: n\nstages: [{stage: none}]\n---\nstory: one\nsteps: [{on: 2026-01-01, stage: none}]\n")
+
+    assert "but `n` has a stage of that name: rename the stage" in "\n".join(story_faults([file]))
 
 
 def test_a_folder_without_a_story_is_refused(tmp_path: Path) -> None:
