@@ -15,10 +15,11 @@ from services.stager.explain.as_text import render
 from services.stager.explain.evidence import Folded
 from services.stager.explain.explainer import explain
 from services.stager.explain.explanation import Explanation
-from services.stager.fold.instants import instant_of
+from services.stager.fold.instants import NEVER, instant_of
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.simulate.line import Line
 from services.stager.simulate.simulation import OnBadLine, Simulation, read_lines
+from shared.clock import rfc3339
 from shared.document.nodes import nearest
 from shared.errors import Refused
 from shared.event import Event
@@ -54,23 +55,31 @@ def explain_events(
     received of the customer by then.
     """
     watch, others = _Watch(rules, customer), set[str]()
-    last_ms = at_ms
+    last_ms, later_ms = at_ms, NEVER
     for line in read_lines(lines, on_bad_line):
         if at_ms is None:
             last_ms = line.received_ms if last_ms is None else max(last_ms, line.received_ms)
         elif line.received_ms > at_ms:
+            if line.event.customer == customer and (instant_of(line.event.occurred_at) or NEVER) <= at_ms:
+                later_ms = min(later_ms, line.received_ms)
             continue
         watch.take(line)
         if len(others) < OTHERS_MAX or line.event.customer.casefold() == customer.casefold():
             others.add(line.event.customer)
     if last_ms is None or customer not in watch.simulation.profiles:
-        near = nearest(customer, others)
-        hint = "" if near is None else f" (did you mean `{near}`?)"
         by_then = "" if at_ms is None else " by then"
-        raise Refused(f"nothing was received of a customer {customer!r}{by_then}{hint}")
+        raise Refused(f"nothing was received of a customer {customer!r}{by_then}{_hint(customer, others, later_ms)}")
     watch.end(last_ms)
     profile = watch.simulation.profiles[customer]
     return explain(rules, profile, max(last_ms, profile.clock_ms), folded=watch.folded)
+
+
+def _hint(customer: str, others: Iterable[str], later_ms: int) -> str:
+    """Why nothing may have been found: it came only later, as an import does, or the name is another."""
+    if later_ms != NEVER:
+        return f" (events of that time were received on {rfc3339(later_ms)}; --at goes by when they were received)"
+    near = nearest(customer, others)
+    return "" if near is None else f" (did you mean `{near}`?)"
 
 
 class _Watch:

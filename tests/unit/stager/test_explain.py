@@ -343,6 +343,16 @@ def test_somebody_never_heard_of_is_refused() -> None:
         explained(order("2026-01-02"), at="2026-01-01")
 
 
+def test_events_that_were_received_only_later_are_a_hint() -> None:
+    imported = {"historical": True, "receivedAt": "2026-04-11T08:00:00Z"}
+
+    hint = r"by then \(events of that time were received on 2026-04-11T08:00:00.000Z; --at goes by when"
+    with pytest.raises(Refused, match=hint):
+        explained(order("2026-01-01", **imported), at="2026-01-05")
+    with pytest.raises(Refused, match=r"by then$"):
+        explained(order("2026-01-06", **imported), at="2026-01-05")
+
+
 def test_somebody_never_heard_of_may_have_been_meant_otherwise() -> None:
     with pytest.raises(Refused, match=r"'ann' \(did you mean `Ann`\?\)"):
         explained(order("2026-01-01", userId="Ann"), order("2026-01-01", userId="bob"))
