@@ -16,12 +16,12 @@ from services.stager.explain.explainer import explain
 from services.stager.explain.explanation import Explanation
 from services.stager.fold.instants import instant_of
 from services.stager.fold.profile import Profile
-from services.stager.fold.rules import Rules
+from services.stager.fold.rules import TRACKED, Rules
 from services.stager.simulate.line import Line
 from services.stager.simulate.simulation import Simulation
 from services.stager.story.story import NO_STAGE, Expected, Standing, Step, Story
 from shared.clock import rfc3339
-from shared.document.nodes import Node
+from shared.document.nodes import Node, nearest
 from shared.event import Event
 from shared.transition import Transition
 
@@ -82,16 +82,11 @@ class _Run:
 
     def compare_changes(self, step: Step, changes: Sequence[Transition]) -> Iterator[Difference]:
         """What differs in the changes of a step."""
-        happened = "; ".join(_said(change, step.at_ms) for change in changes) or "nothing"
         for expected in step.among:
             if not any(_fits(expected, change) for change in changes):
-                message = f"expected that {_wanted(expected)}; what happened: {happened}"
-                yield self._difference(expected.place, message, self._lifecycle, step, [expected.to_stage])
+                yield self._unlike(expected.place, step, [expected], changes)
         if step.changes is not None and not _all_fit(step.changes, changes):
-            wanted = "; ".join(map(_wanted, step.changes)) or "nothing happens"
-            message = f"expected that {wanted}; what happened: {happened}"
-            stages = [expected.to_stage for expected in step.changes]
-            yield self._difference(step.changes_place or step.place, message, self._lifecycle, step, stages)
+            yield self._unlike(step.changes_place or step.place, step, step.changes, changes)
 
     def compare_standings(self, step: Step) -> Iterator[Difference]:
         """Where the customer stands elsewhere than they should."""
@@ -99,7 +94,7 @@ class _Run:
             name = standing.lifecycle or self._lifecycle
             found = self._stage(name)
             if found != standing.stage:
-                message = f"expected {_in_stage(standing)}, but {self._story.customer} is in {_stage(found)}"
+                message = f"expected {_in_stage(standing)}, but the customer is in {_stage(found)}"
                 yield self._difference(standing.place, message, name, step, [standing.stage])
 
     def _stage(self, lifecycle: str) -> str:
@@ -111,21 +106,59 @@ class _Run:
     def _profile(self) -> Profile | None:
         return self._simulation.profiles.get(self._story.customer)
 
-    def _difference(
-        self, place: Node, message: str, lifecycle: str, step: Step, stages: Sequence[str | None]
+    def _unlike(
+        self, place: Node, step: Step, expected: Sequence[Expected], changes: Sequence[Transition]
     ) -> Difference:  # fmt: skip
-        """The difference with what explains it: the customer's stage and the wanted `stages`."""
+        """Expected changes that did not come: on one line, or as two lists where either has more than one."""
+        wanted = [_wanted(one) for one in expected] or ["nothing happens"]
+        happened = [_said(change, step.at_ms) for change in changes] or ["nothing"]
+        stages = [one.to_stage for one in expected]
+        if len(wanted) == len(happened) == 1:
+            message = f"expected that {wanted[0]}; what happened: {happened[0]}"
+            return self._difference(place, message, self._lifecycle, step, stages)
+        lists = ["expected:", *(f"  {line}" for line in wanted), "what happened:", *(f"  {line}" for line in happened)]
+        message = "other changes happened than expected"
+        return self._difference(place, message, self._lifecycle, step, stages, lists=lists)
+
+    def _difference(
+        self,
+        place: Node,
+        message: str,
+        lifecycle: str,
+        step: Step,
+        stages: Sequence[str | None],
+        *,
+        lists: Sequence[str] = (),
+    ) -> Difference:
+        """The difference with what explains it: unread events, the customer's stage and the wanted `stages`."""
         explanation = self._explained(lifecycle, step.at_ms, frozenset(filter(None, stages)))
+        explanation = [*lists, *self._unread(lifecycle), *explanation]
         where = f"step {self._number} of {len(self._story.steps)}, {rfc3339(step.at_ms)}"
         return Difference(place, f"{where}: {message}", tuple(explanation))
 
     def _explained(self, lifecycle: str, at_ms: int, stages: frozenset[str]) -> list[str]:
         profile = self._profile()
         if profile is None:
-            return [f"{self._story.customer} has sent nothing yet"]
+            return ["the customer has sent nothing yet"]
         found: Explanation = explain(self._rules, profile, max(at_ms, profile.clock_ms), folded=self._folded)
         view = next(view for view in found.lifecycles if view.name == lifecycle)
         return render_lifecycle(view, found.at_ms, only=stages)
+
+    def _unread(self, lifecycle: str) -> Iterator[str]:
+        """The tracked events so far, each once, that no metric here reads, of no other lifecycle either.
+
+        They may be misspelt.
+        """
+        definition = next(one.definition for one in self._rules.lifecycles if one.name == lifecycle)
+        if any(None in metric.steps for metric in definition.metrics):  # `"*"` reads them all
+            return
+        steps = (names for metric in self._rules.metrics for names in metric.definition.steps)
+        read = {name for names in steps for name in names or ()}
+        for name in dict.fromkeys(one.event.name for one in self._folded if one.event.type in TRACKED):
+            if name not in read:
+                near = nearest(name, read)
+                hint = "" if near is None else f" (did you mean `{near}`?)"
+                yield f"no metric of `{lifecycle}` reads the event `{name}`{hint}"
 
 
 def _all_fit(expected: Sequence[Expected], changes: Sequence[Transition]) -> bool:

@@ -62,8 +62,8 @@ def test_a_story_that_comes_true_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        (f"{ORDERED}    stage: silent\n", "expected `silent`, but customer is in `active`"),
-        (f"{ORDERED}    stage: none\n", "expected no stage, but customer is in `active`"),
+        (f"{ORDERED}    stage: silent\n", "expected `silent`, but the customer is in `active`"),
+        (f"{ORDERED}    stage: none\n", "expected no stage, but the customer is in `active`"),
         (
             f"{ORDERED}    nothing: true\n",
             "expected that nothing happens; what happened: moved from no stage to `active`",
@@ -73,21 +73,65 @@ def test_a_story_that_comes_true_says_nothing(tmp_path: Path) -> None:
         (f"{ORDERED}  - after: 90d\n    moved: {{to: silent, at: 2026-04-02}}\n", "moved from `active` to `silent`\n"),
         (
             f"{ORDERED}  - after: 91d\n    moved: {{to: silent, at: 2026-04-02}}\n",
-            "`silent` at 2026-04-01T00:00:00.000Z",
+            "  moved from `active` to `silent` at 2026-04-01T00:00:00.000Z\n",
         ),
-        (f"{ORDERED}  - after: 90d\n    stages: {{pro: in}}\n", "expected `in` of pro, but customer is in `out`"),
-        ("\n  - on: 2026-01-01\n    stage: active\n", "has sent nothing yet"),
+        (f"{ORDERED}  - after: 90d\n    stages: {{pro: in}}\n", "expected `in` of pro, but the customer is in `out`"),
+        ("\n  - on: 2026-01-01\n    stage: active\n", "the customer has sent nothing yet"),
     ],
 )
 def test_a_difference_is_told_with_what_happened(tmp_path: Path, steps: str, message: str) -> None:
     assert message in told(tmp_path, steps)
 
 
+def test_several_changes_are_told_one_a_line(tmp_path: Path) -> None:
+    text = told(tmp_path, f"{ORDERED}  - after: 92d\n    changes: [{{moved: silent}}, {{lingered: {{nth: 2}}}}]\n")
+
+    assert text.splitlines()[0].endswith("2026-04-03T00:00:00.000Z: other changes happened than expected")
+    assert (
+        """
+    expected:
+      the customer moves to `silent`
+      the customer lingers (number 2)
+    what happened:
+      moved from `active` to `silent` at 2026-04-01T00:00:00.000Z
+      lingered in `silent` (number 1) at 2026-04-02T00:00:00.000Z
+      lingered in `silent` (number 2)
+    shop: silent"""
+        in text
+    )
+
+
+def test_an_event_that_no_metric_reads_is_named_with_what_was_perhaps_meant(tmp_path: Path) -> None:
+    text = told(tmp_path, "\n  - on: 2026-01-01\n    track: Order Complete\n  - track: Checkout\n    stage: active\n")
+
+    assert "    no metric of `shop` reads the event `Order Complete` (did you mean `Order Completed`?)\n" in text
+    assert "    no metric of `shop` reads the event `Checkout`\n" in text
+
+
+def test_an_event_that_some_lifecycle_reads_and_an_identify_are_not_said_to_be_unread(tmp_path: Path) -> None:
+    text = told(tmp_path, f"{ORDERED}  - identify: {{plan: free}}\n    stages: {{pro: in}}\n")
+
+    assert "expected `in` of pro" in text
+    assert "reads the event" not in text
+
+
+def test_where_a_metric_reads_every_event_none_is_unread(tmp_path: Path) -> None:
+    (tmp_path / "any.yaml").write_text(
+        "lifecycle: any\nmetrics: {n: {days: '*'}}\nstages: [{stage: a}, {stage: b, when: n > 1}]\n", "utf-8"
+    )
+    (tmp_path / "one.yaml").write_text(
+        "story: one\ngiven: any.yaml\nsteps: [{on: 2026-01-01, track: x, stage: b}]\n", encoding="utf-8"
+    )
+
+    (text,) = story_faults([tmp_path / "one.yaml"])
+    assert "reads the event" not in text
+
+
 def test_a_difference_comes_with_its_place_and_the_explanation(tmp_path: Path) -> None:
     text = told(tmp_path, f"{ORDERED}    stage: silent\n")
 
     where = f"{tmp_path / 'shop.stories.yaml'}:6:12: error: step 1 of 1, 2026-01-01T00:00:00.000Z: "
-    assert text.startswith(f"{where}expected `silent`, but customer is in `active`\n")
+    assert text.startswith(f"{where}expected `silent`, but the customer is in `active`\n")
     assert "[ ] since(last_order) >= 90d   (becomes true 2026-04-01T00:00:00.000Z)" in text
     assert "since(last_order) is 0ms" in text
     assert "from Order Completed 2026-01-01T00:00:00.000Z (id step 1)" in text
