@@ -114,7 +114,7 @@ def explain(
     at: Annotated[str | None, typer.Option(help="As of when (default: the last event).")] = None,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
 ) -> None:
-    """Say why a customer is where they are: clause by clause, with values, and when it will next change by itself."""
+    """Say why a customer is where they are: clause by clause, with values, and what time alone will do to them next."""
     from services.stager.commands.explain import run_explanation
 
     raise typer.Exit(run_explanation(lifecycle, events=events, customer=customer, at=at, as_json=json))
