@@ -1,4 +1,4 @@
-"""What the stager keeps between batches, as a port; `store_postgres.py` and `store_sqlite.py` are its adapters.
+"""What the stager keeps between batches, as a port; `store_sql` has its adapters.
 
 This docstring is the contract; one suite (`tests/contract/test_store.py`) holds both adapters to it.
 
