@@ -6,6 +6,9 @@ Each command imports what it needs when it runs, so that `check` and `simulate` 
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
+import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -33,11 +36,18 @@ app.add_typer(deliveries_app, name="deliveries")
 
 def main() -> None:
     """Run the command line; a named failure is one line on stderr and exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without the letter still gets the line
     try:
         app()
     except StagelineError as error:
         sys.stderr.write(f"stageline: {error}\n")
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f"stageline: cannot write: {error.strerror}\n")
+        os._exit(1)  # what is still held back would be written once more, and fail once more
 
 
 # Services

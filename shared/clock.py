@@ -15,6 +15,8 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+CALENDAR_END_MS = 253_402_300_800_000  # 10000-01-01: no text says an instant from there on
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -66,7 +68,7 @@ FRACTION_TEXTS = [f"{millisecond:03d}Z" for millisecond in range(SECOND_MS)]
 
 
 def rfc3339(instant_ms: int) -> str:
-    """`2026-01-31T10:20:30.123Z` for an instant in milliseconds since the epoch."""
+    """`2026-01-31T10:20:30.123Z` for an instant before the calendar's end. Errors: OverflowError."""
     day, rest = divmod(instant_ms, DAY_MS)
     minute, rest = divmod(rest, MINUTE_MS)
     second, millisecond = divmod(rest, SECOND_MS)

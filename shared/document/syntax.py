@@ -31,7 +31,7 @@ _HINTS = (
     ("could not find expected ':'", "a `:` is missing after this key"),
     ("expected <block end>", "this line is not indented like the lines before it"),
 )
-_MISSING_COMMA = re.compile(r"[^\s,{\[:][^,{\[:]*\s([A-Za-z_]+)$")
+_NAME = re.compile(r"[A-Za-z_]+")
 _WORDS = re.compile(r"[ ]*(?:- +)*[A-Za-z_][^:]*")
 _TIGHT = re.compile(r"[ ]*(?:- +)*[A-Za-z_]+:(?=\S)")
 _SIGN = re.compile(r"[:-]\s+([&*!])")
@@ -125,9 +125,9 @@ class _Place:
             why = " (` #` begins a comment: put the text in quotes)" if is_cut else ""
             message = f"this `{self._draft.text[opened.index]}` is never closed{why}"
             return self._stumble(opened.index, message, row=self._draft.row_of(start.index))
-        missing = _MISSING_COMMA.search(self._before) if said.endswith("got ':'") else None
-        if missing:
-            message = f"a comma is missing before `{missing[1]}`"
+        key = _key_without_comma(self._before) if said.endswith("got ':'") else None
+        if key is not None:
+            message = f"a comma is missing before `{key}`"
         elif said.endswith("got ':'"):
             message = "a text with `: ` in it must stand in quotes"
         else:
@@ -182,3 +182,11 @@ class _Place:
 
 def _hint(said: str) -> str:
     return next((hint for part, hint in _HINTS if part in said), f"this is not YAML ({said})")
+
+
+def _key_without_comma(before: str) -> str | None:
+    """The word at the end, where others of the same item stand before it: a comma is missing between them."""
+    begin = max(map(before.rfind, ",{[:")) + 1
+    words = before[begin:].split()
+    is_key = len(words) > 1 and _NAME.fullmatch(words[-1]) and before.endswith(words[-1])
+    return words[-1] if is_key else None

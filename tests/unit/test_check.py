@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from services.main import app
+from tests.house.pages import ROOT
 
 
 def check(folder: Path, text: str, *options: str) -> Result:
@@ -160,3 +166,82 @@ def test_a_name_that_the_sample_has_is_not_warned_of(metric: str, tmp_path: Path
     result = check(tmp_path, text, "--events", str(tmp_path / "events.ndjson"))
 
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("line", ["on: 0001-01-01", "on: 9999-12-31", "after: 3000000d", "late: 800000d"])
+def test_a_story_plays_in_years_that_a_log_can_have(line: str, tmp_path: Path) -> None:
+    step = {"on": f"{{{line}, track: A}}", "after": f"{{on: 2026-01-01}}, {{{line}, track: A}}"}
+    steps = step.get(line.partition(":")[0], f"{{on: 2026-01-01, track: A, {line}}}")
+
+    result = check(tmp_path, f"{SEGMENT}---\nstory: one\ngiven: f.yaml\nsteps: [{steps}]\n")
+
+    assert result.exit_code == 1
+    assert "a story plays in the years 3 to 9995" in result.stderr
+
+
+def test_a_name_that_no_file_can_have_is_no_file(tmp_path: Path) -> None:
+    result = check(tmp_path, f"{SEGMENT}---\nstory: one\ngiven: {'a' * 300}\nsteps: [{{on: 2026-01-01}}]\n")
+
+    assert "there is no file `aaa" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("sample", "metric"),
+    [
+        ({"cart.total": 1}, "cart.totl"),
+        ({**{f"k{number}": 1 for number in range(10_050)}, "revenue": 1}, "revenue"),
+    ],
+    ids=["no path names a key with a dot", "of so many not all are kept"],
+)
+def test_what_a_sample_cannot_tell_is_not_suggested_or_said(
+    sample: dict[str, int], metric: str, tmp_path: Path
+) -> None:
+    event = {"userId": "a", "event": "Paid", "timestamp": "2026-01-01", "properties": sample}
+    (tmp_path / "events.ndjson").write_text(json.dumps(event))
+
+    text = f"segment: s\nmetrics:\n  m: {{sum: {metric}, of: Paid}}\nwhen: m > 1\n"
+    result = check(tmp_path, text, "--events", str(tmp_path / "events.ndjson"))
+
+    assert "did you mean" not in result.stderr
+    assert ("has the property" in result.stderr) == (metric == "cart.totl")
+
+
+def test_a_sample_with_the_end_of_an_import_alone_has_no_event(tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_text('{"type": "import_end", "timestamp": "2026-01-01"}')
+
+    result = check(tmp_path, SEGMENT, "--events", str(tmp_path / "events.ndjson"))
+
+    assert result.stderr.count("warning") == 1
+    assert "no event that can be read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lifecycle: x\nstages: [{stage: a}]\nb: {" + "aaa bbb " * 20_000 + ": b: c}\n",
+        "lifecycle: x\nstages: [{stage: a}]\ncarry: ["
+        + ", ".join(f"traits.a{number}" for number in range(5_000))
+        + "]\n",
+    ],
+    ids=["words", "carried"],
+)
+def test_the_time_of_a_check_grows_with_the_file_and_not_faster(text: str, tmp_path: Path) -> None:
+    began = time.process_time()
+    check(tmp_path, text)
+    assert time.process_time() - began < 20  # it took minutes
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full, as Linux has one")
+@pytest.mark.parametrize("command", ["schema", "lifecycles", "simulate", "explain"])
+def test_a_full_disk_is_one_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text(SEGMENT)
+    (tmp_path / "e").write_text('{"userId": "u", "event": "A", "timestamp": "2026-01-01"}\n' * 2)
+    files = ["--lifecycle", "f.yaml", "--events", "e"]
+    options = {"simulate": files, "explain": [*files, "--customer", "u"]}.get(command, [])
+    with Path("/dev/full").open("wb") as full:
+        call = [sys.executable, "-m", "services.main", command, *options]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(call, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, env=environment, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == b"stageline: cannot write: No space left on device\n"

@@ -7,7 +7,7 @@ import sys
 import time
 from codecs import BOM_UTF8
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -131,21 +131,8 @@ def _encoded(found: Iterator[Transition]) -> Iterator[bytes]:
 def _print(text: Iterable[bytes]) -> None:
     out = sys.stdout.buffer
     for some in text:
-        with _writing():
-            out.write(some)
-    with _writing():
-        out.flush()
-
-
-@contextmanager
-def _writing() -> Generator[None, None, None]:
-    """Errors: Refused when the output cannot be written."""
-    try:
-        yield
-    except BrokenPipeError:  # no fault: who reads our output, such as `head`, has seen enough
-        raise
-    except OSError as error:
-        raise Refused(f"cannot write the output: {error.strerror}") from error
+        out.write(some)
+    out.flush()
 
 
 def _print_speed(seen: Seen, took_s: float) -> None:

@@ -71,7 +71,9 @@ def _in_call(call: Call, look: Look) -> Iterable[_Finding]:
     if call.function == "if":
         return _no_flag(arguments[:1], look)
     if call.function == "contains":
-        return _other_than(("text", "list"), "neither a list nor a text", arguments[:1], look)
+        searched = _other_than(("text", "list"), "neither a list nor a text", arguments[:1], look)
+        is_text = kind_of(look(arguments[0])) == "text"
+        return (*searched, *(_other_than(("text",), "not a text", arguments[1:], look) if is_text else ()))
     return () if call.function == "exists" else _other_than(("text",), "not a text", arguments, look)
 
 
@@ -91,10 +93,22 @@ def _unlike(part: Compare, look: Look) -> Iterator[_Finding]:
     if isinstance(part.left, Since | InStage) or isinstance(part.right, Since | InStage):
         return
     left, right = look(part.left), look(part.right)
-    if type(left) is type(right) or left is None or right is None:
+    if left is None or right is None:
+        return
+    if type(left) is type(right):
+        if (reason := _incomparable(left, part.operator)) is not None:
+            yield part.left, reason
+            yield part.right, reason
         return
     yield part.left, f"{_said(left)}, compared with {_said(right)}"
     yield part.right, f"{_said(right)}, compared with {_said(left)}"
+
+
+def _incomparable(value: Any, operator: str) -> str | None:
+    """Why two values of this one type are not compared so; None where they are."""
+    if isinstance(value, list | dict):
+        return f"{_said(value)}, which is never compared"
+    return "a flag, which has no order" if isinstance(value, bool) and operator not in ("==", "!=") else None
 
 
 def _unlike_all(part: Membership, look: Look) -> Iterator[_Finding]:

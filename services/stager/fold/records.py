@@ -15,8 +15,8 @@ from shared.errors import Malformed
 from shared.event import Event
 
 # Local calendars need a year on each side of the instants they are asked for.
-_OCCURRED_MIN_MS: Final = -62_100_000_000_000
-_OCCURRED_MAX_MS: Final = 253_300_000_000_000
+OCCURRED_MIN_MS: Final = -62_100_000_000_000
+OCCURRED_MAX_MS: Final = 253_300_000_000_000
 
 DEPTH_MAX: Final = 100  # nesting of members: whoever looks into them later calls itself on each level; ingest takes 32
 
@@ -27,7 +27,7 @@ NO_MEMBERS: Final[dict[str, Any]] = {}  # never written to
 def occurred_at(event: Event, received_ms: int) -> int:
     """The instant at which it occurred, cut to when it was received."""
     occurred_ms = instant_of(event.occurred_at)
-    if occurred_ms is None or not _OCCURRED_MIN_MS < occurred_ms < _OCCURRED_MAX_MS:
+    if occurred_ms is None or not OCCURRED_MIN_MS < occurred_ms < OCCURRED_MAX_MS:
         raise Malformed(f"occurred_at is no time: {event.occurred_at!r}")
     if occurred_ms > received_ms:
         return received_ms

@@ -7,7 +7,16 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 
-from services.stager.language.definition import Carried, Kind, Lifecycle, Metric, MetricValue, Stage, TraitValue
+from services.stager.language.definition import (
+    Carried,
+    Expression,
+    Kind,
+    Lifecycle,
+    Metric,
+    MetricValue,
+    Stage,
+    TraitValue,
+)
 from services.stager.language.expression import check_name
 from services.stager.language.fields import Fields, read_name, report_problems
 from services.stager.language.metric import AnyMetric, bounds_of, read_metrics
@@ -121,16 +130,18 @@ def _carry(fields: Fields, kinds: dict[str, Kind]) -> tuple[Carried, ...]:
         fields.faults.add(node, "`carry` is a list, as in `[traits.email, orders]`")
         return ()
     carried: dict[str, Carried] = {}
+    values: set[Expression] = set()
     for item in node.items:
         if not isinstance(item, Scalar) or item.meaning is None:
             fields.faults.add(item, "`carry` names metrics and traits, as in `[traits.email, orders]`")
             continue
         value, problems = check_name(item.value, Scope(kinds))
         report_problems(item, problems, fields.faults)
-        if item.value in carried or any(other.value == value for other in carried.values()):
+        if item.value in carried or value in values:
             # Under another label it is one more line in what is carried: odd, and no error.
             severity: Severity = "error" if item.value in carried else "warning"
             fields.faults.add(item, f"`{item.value.strip()}` is carried already", severity=severity)
         if isinstance(value, MetricValue | TraitValue):
             carried[item.value] = Carried(item.value, value)
+            values.add(value)
     return tuple(carried.values())

@@ -61,7 +61,11 @@ def _repeated(node: Mapping, faults: Faults) -> Linger | None:
         message = f"`every` must be at least a minute where more than one linger is due{default}"
         faults.add(fields.key("every" if "every" in fields else "after"), message)
     if times == 1 and "every" in fields:
-        faults.add(fields.key("every"), "`every` changes nothing without `times`", severity="warning")
+        faults.add(
+            fields.key("every"),
+            "`every` changes nothing where only one linger is due: `times` says how many are",
+            severity="warning",
+        )
     return _written_out(fields, after=after, every_ms=every_ms, times=times)
 
 

@@ -81,7 +81,7 @@ def _parts() -> Schema:
         "expression": {"type": ["string", "boolean"], "pattern": _EXPRESSION},
         "duration": _text(_DURATION),
         "time": _text(f"^{_DAY}(?:{_CLOCK})?$"),
-        "event": _text(rf"^(?!\*$)(?!\$(?!(?:{_RESERVED})$)).*\S"),
+        "event": _text(rf"^(?!\*$)(?!\$(?!(?:{_RESERVED})$))[\s\S]*\S"),
         "events": {"anyOf": [{"const": "*"}, _ref("event"), _list(_ref("event"))]},
         "path": _text(r"^(?=[\s\S]*\S)[^.]+(?:\.[^.]+)*$"),
         "trait": _text(r"^traits(?:\.[^.]+)+$"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Mapping as Members
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from shared.event import RESERVED_NAMES
 
 _PATHS_MAX = 10_000  # of one event: one that has more is no sample of anything, and memory must not follow it
 _DEPTH_MAX = 8  # nobody writes more dots
+_SUGGESTED_MAX = 2_000  # paths that a near one is looked for among: more take longer than anybody waits
 _OF_TRAITS = (RESERVED_NAMES["identify"], RESERVED_NAMES["group"])
 
 Path = tuple[str, ...]
@@ -27,6 +28,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.events: dict[str, set[Path]] = {}
+        self._known: dict[frozenset[str], set[Path] | None] = {}
 
     def add(self, name: str, members: Members[str, Any]) -> None:
         """Take in one event."""
@@ -40,19 +42,25 @@ class Seen:
                 paths.add(path)
 
     @property
-    def traits(self) -> set[Path]:
-        """The paths of customers' traits."""
-        return self.events.get(RESERVED_NAMES["identify"], set())
+    def traits(self) -> set[Path] | None:
+        """The paths of customers' traits; None: there are more than are kept."""
+        return self.properties([RESERVED_NAMES["identify"]])
 
-    def properties(self, names: Iterable[str]) -> set[Path]:
-        """The paths of the properties of these events; `*` is any track, page or screen."""
-        wanted = set(names)
-        return {
-            path
-            for name, paths in self.events.items()
-            if name in wanted or ("*" in wanted and name not in _OF_TRAITS)
-            for path in paths
-        }
+    def properties(self, names: Iterable[str]) -> set[Path] | None:
+        """The paths of the properties of these events; `*` is any track, page or screen. None: as for `traits`.
+
+        To be asked when all events are taken in.
+        """
+        wanted = frozenset(names)
+        if wanted not in self._known:
+            of_each = [
+                paths
+                for name, paths in self.events.items()
+                if name in wanted or ("*" in wanted and name not in _OF_TRAITS)
+            ]
+            is_cut = any(len(paths) >= _PATHS_MAX for paths in of_each)
+            self._known[wanted] = None if is_cut else set().union(*of_each)
+        return self._known[wanted]
 
 
 class _Name(NamedTuple):
@@ -72,9 +80,11 @@ def unseen_names(documents: Iterable[Node], seen: Seen) -> list[Fault]:
             continue
         for metric in _metrics_of(document):
             _hold_metric(metric, seen, faults, hints)
+        if (traits := seen.traits) is None:
+            continue
         for name in _traits_of(document):
-            if name.path not in seen.traits:
-                _warn(name, f"no identify of the sample has the trait `{name.text}`", seen.traits, faults, hints)
+            if name.path not in traits:
+                _warn(name, f"no identify of the sample has the trait `{name.text}`", traits, faults, hints)
     return faults.in_order()
 
 
@@ -85,18 +95,21 @@ def _hold_metric(metric: Mapping, seen: Seen, faults: Faults, hints: Hints) -> N
             message = f"no event of the sample is named `{node.value}`"
             faults.add(node, message, suggestion=hints.nearest(node.value, seen.events), severity="warning")
     names = [node.value for node in nodes]
-    if not any(name in seen.events or name == "*" for name in names):
-        return  # nothing is known of its properties
-    known = seen.properties(names)
+    known = seen.properties(names) if any(name in seen.events or name == "*" for name in names) else None
+    if known is None:
+        return  # nothing is known of its properties, or not all
     for name in _properties_of(metric):
         if name.path not in known:
             of = f"`{names[0]}`" if len(names) == 1 and names[0] != "*" else "these events"
             _warn(name, f"no event of the sample has the property `{name.text}`, of {of}", known, faults, hints)
 
 
-def _warn(name: _Name, message: str, known: Iterable[Path], faults: Faults, hints: Hints) -> None:
+def _warn(name: _Name, message: str, known: Collection[Path], faults: Faults, hints: Hints) -> None:
     prefix = ("traits",) if name.text.startswith("traits.") else ()
-    meant = hints.nearest(".".join(name.path), {".".join(path): None for path in known})
+    near = known if len(known) <= _SUGGESTED_MAX else ()
+    # A key with a dot in it cannot be named by a path that is split at its dots.
+    texts = {".".join(path): None for path in near if not any("." in key for key in path)}
+    meant = hints.nearest(".".join(name.path), texts)
     suggestion = write_name((*prefix, *meant.split("."))) if meant else None
     faults.add(name.node, message, offset=name.offset, text=name.text, suggestion=suggestion, severity="warning")
 

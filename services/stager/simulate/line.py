@@ -12,15 +12,11 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from services.stager.fold.instants import instant_of
-from services.stager.fold.records import is_too_deep
+from services.stager.fold.records import OCCURRED_MAX_MS, OCCURRED_MIN_MS, is_too_deep
 from shared.clock import rfc3339
 from shared.document.nodes import nearest
 from shared.errors import Malformed
 from shared.event import RESERVED_NAMES, Event
-
-# Local calendars need a year on each side of the instants they are asked for.
-_INSTANT_MIN_MS: Final = -62_100_000_000_000
-_INSTANT_MAX_MS: Final = 253_300_000_000_000
 
 _NAMED: Final = frozenset(("page", "screen"))
 
@@ -145,7 +141,7 @@ def _instant(field: str, text: str) -> int:
     instant_ms = instant_of(text)
     if instant_ms is None:
         raise Malformed(f"{field} is no time: {text!r}")
-    if not _INSTANT_MIN_MS < instant_ms < _INSTANT_MAX_MS:
+    if not OCCURRED_MIN_MS < instant_ms < OCCURRED_MAX_MS:
         raise Malformed(f"{field} lies outside of the years 3 to 9995: {text!r}")
     return instant_ms
 
@@ -164,7 +160,7 @@ def _anonymous(message: _Message, line: bytes) -> str:
 
 def _other_name(line: bytes) -> str:
     """What to say of `user_id` and the like."""
-    for key in _decode_any(line):
+    for key in _decode_members(line):
         meant = _WRITTEN_PLAIN.get(key.replace("_", "").lower())
         if meant is not None and key != meant:
             return f"; there is `{key}` (did you mean `{meant}`?)"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
+from services.stager.fold.records import OCCURRED_MAX_MS, OCCURRED_MIN_MS
 from services.stager.language.fields import Fields, items_of, read_text_node, read_time_node
 from services.stager.story.story import NO_STAGE, Expected, Happening, HappeningType, Standing, Step
 from shared.document.nodes import Faults, Listing, Mapping, Node, Scalar
@@ -16,6 +17,7 @@ _TRAITED: Final[tuple[HappeningType, ...]] = ("identify", "group")
 _TIMES: Final = ("on", "after")
 _OUTCOMES: Final = ("stage", "stages", "moved", "lingered", "changes", "nothing")
 STEP_KEYS: Final = (*_TIMES, *_NAMED, *_TRAITED, "properties", "late", "twice", *_OUTCOMES)
+_NO_TIME: Final = "a story plays in the years 3 to 9995"
 _MOVED_KEYS: Final = ("from", "to", "at")
 _LINGERED_KEYS: Final = ("stage", "nth", "at")
 
@@ -25,10 +27,11 @@ def read_step(node: Mapping, faults: Faults, *, before_ms: int | None) -> Step:
     meant = {"at": "on", "event": "track"}
     fields = Fields(node, faults, what="a step", known=STEP_KEYS, meant=meant, belongs=partial(_of_the_event, node))
     changes, place = _all_changes(fields)
+    at_ms = _when(fields, before_ms)
     return Step(
         place=node,
-        at_ms=_when(fields, before_ms),
-        happening=_happening(fields),
+        at_ms=at_ms,
+        happening=_happening(fields, at_ms),
         standings=tuple(_standings(fields)),
         among=tuple(_changes_of(fields, "moved")) + tuple(_changes_of(fields, "lingered")),
         changes=changes,
@@ -47,7 +50,15 @@ def _of_the_event(step: Mapping, key: Scalar, near: str | None) -> str | None:
 
 
 def _when(fields: Fields, before_ms: int | None) -> int:
-    """The instant of the step; that of the one before where it says nothing."""
+    """The instant of the step; that of the one before where it says nothing, or none that a log could have."""
+    at_ms = _said(fields, before_ms)
+    if OCCURRED_MIN_MS < at_ms < OCCURRED_MAX_MS:
+        return at_ms
+    fields.faults.add(fields.key("after" if "after" in fields else "on"), _NO_TIME)
+    return before_ms or 0
+
+
+def _said(fields: Fields, before_ms: int | None) -> int:
     if all(key in fields for key in _TIMES):
         fields.faults.add(fields.key("after"), "`on` and `after` exclude one another")
     after_ms = fields.duration("after")
@@ -64,7 +75,7 @@ def _when(fields: Fields, before_ms: int | None) -> int:
     return before_ms or 0 if on_ms is None else on_ms
 
 
-def _happening(fields: Fields) -> Happening | None:
+def _happening(fields: Fields, at_ms: int) -> Happening | None:
     present = [kind for kind in (*_NAMED, *_TRAITED) if kind in fields]
     for extra in present[1:]:
         fields.faults.add(fields.key(extra), f"one thing happens in a step, and this one has `{present[0]}` already")
@@ -75,6 +86,9 @@ def _happening(fields: Fields) -> Happening | None:
         return None
     kind = present[0]
     late_ms, twice = fields.duration("late") or 0, bool(fields.flag("twice"))
+    if at_ms - late_ms <= OCCURRED_MIN_MS:
+        fields.faults.add(fields.key("late"), _NO_TIME)
+        late_ms = 0
     if kind in _TRAITED:
         return Happening(kind, RESERVED_NAMES[kind], _members(fields, kind), late_ms, twice)
     name, members = fields.text(kind) or "", _members(fields, "properties")

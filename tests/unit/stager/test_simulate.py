@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.stager.commands.simulate import Report, lines_of, run_simulation
+from services.stager.commands.simulate import lines_of
 from services.stager.fold.dynamic import of_json
 from services.stager.fold.instants import instant_of
 from services.stager.fold.records import DEPTH_MAX, members_of
@@ -24,8 +22,6 @@ from services.stager.simulate.simulation import simulate
 from shared.errors import Malformed, Refused
 from shared.transition import EventCause, Transition
 from tests.unit.fold.builders import at_least, days, lifecycle, metric, silent_for
-
-FULL_DISK = Path("/dev/full")
 
 SHOP = lifecycle(
     Stage("new"),
@@ -233,21 +229,6 @@ def test_absent_members_may_be_null_with_or_without_space() -> None:
     ]
 
     assert run(*lines)[1] == []
-
-
-@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs a device that is always full: Linux has one")
-@pytest.mark.parametrize("report", [Report(), Report(summary=True)], ids=["transitions", "summary"])
-def test_a_full_disk_is_said_of_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
-    lifecycle, events = tmp_path / "shop.yaml", tmp_path / "events.ndjson"
-    lifecycle.write_text("lifecycle: shop\nstages:\n  - stage: here\n")
-    events.write_text('{"userId":"ann","event":"e","timestamp":"2026-01-01"}\n')
-    with FULL_DISK.open("w") as full:
-        monkeypatch.setattr(sys, "stdout", full)
-        with pytest.raises(Refused, match="cannot write the output"):
-            run_simulation([lifecycle], events=str(events), until=None, report=report)
-        monkeypatch.undo()
-        with contextlib.suppress(OSError):
-            full.close()
 
 
 def test_a_folder_is_no_file_of_events(tmp_path: Path) -> None:
