@@ -169,7 +169,7 @@ async def migrate_tables(database: str) -> None:
     """Bring the tables of all services to this version. Errors: Unavailable."""
     from services.notifier.store_sql.deliveries import MIGRATIONS as NOTIFIER_MIGRATIONS
     from services.stager.store_sql.tables import MIGRATIONS as STAGER_MIGRATIONS
-    from shared.database import make_engine
+    from shared.database import dispose, make_engine
     from shared.migrate import migrate as migrate_one
 
     engine = make_engine(database)
@@ -177,7 +177,7 @@ async def migrate_tables(database: str) -> None:
         for migrations in (STAGER_MIGRATIONS, NOTIFIER_MIGRATIONS):
             await migrate_one(engine, migrations)
     finally:
-        await engine.dispose()
+        await dispose(engine)
 
 
 add_file_commands(app)

@@ -6,9 +6,10 @@ help to be used again.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -27,6 +28,10 @@ SQLITE_PRAGMAS = (
     "PRAGMA synchronous=FULL",  # an acknowledged commit survives a power cut
     "PRAGMA foreign_keys=ON",
 )
+
+# Whoever is frozen in the midst of a transaction holds its rows no longer than this; nobody's own pause is as long.
+_SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "10s"}
+CLOSE_TIMEOUT_S = 5  # a server that says nothing must not hold up a drain
 
 # What a PostgreSQL server says when it cannot serve for the moment: it stops or starts, is a standby after a failover,
 # is out of connections, memory or disk, or has chosen this transaction to end a deadlock.
@@ -59,7 +64,12 @@ def make_engine(
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_S,
-        connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": statement_timeout_s},
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": statement_timeout_s,
+            "server_settings": _SERVER_SETTINGS,
+        },
+        hide_parameters=True,
     )
 
     @event.listens_for(engine.sync_engine, "checkout")
@@ -72,7 +82,8 @@ def make_engine(
 
 
 def _sqlite_engine(address: str) -> AsyncEngine:
-    engine = create_async_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S, "factory": WalConnection})
+    arguments = {"timeout": SQLITE_BUSY_TIMEOUT_S, "factory": WalConnection}
+    engine = create_async_engine(address, connect_args=arguments, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -89,6 +100,13 @@ def _sqlite_engine(address: str) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+async def dispose(engine: AsyncEngine) -> None:
+    """Release every connection, whatever the server does."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await engine.dispose()
 
 
 @asynccontextmanager

@@ -12,11 +12,13 @@ import hmac
 import socket
 from collections.abc import Callable, Generator
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import Refused, Unavailable
@@ -28,6 +30,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 # A page of the open web can make a browser on this machine ask us under a name of its own choosing (DNS rebinding).
 _LOCAL_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+BODY_BYTES_MAX = 64 * 1024  # what an operator asks has a few hundred
+BODY_TIMEOUT_S = 10.0
 DRAIN_TIMEOUT_S = 10  # requests under way get this long; Kubernetes kills after 30
 LAST_WORD_TIMEOUT_S = 1.0
 
@@ -92,7 +96,16 @@ def _is_local(request: Request) -> bool:
     """Whether somebody on this machine calls for themselves, as far as can be seen: a proxy here calls for others."""
     client = request.client.host if request.client else ""
     is_forwarded = any(name in request.headers for name in _FORWARDED)
-    return client in _LOOPBACK and (request.url.hostname or "") in _LOCAL_NAMES and not is_forwarded
+    return client in _LOOPBACK and _named_host(request) in _LOCAL_NAMES and not is_forwarded
+
+
+def _named_host(request: Request) -> str | None:
+    """The name in the one `Host` header, without its port; None where there is no such."""
+    hosts = request.headers.getlist("host")
+    try:
+        return urlsplit(f"//{hosts[0]}").hostname if len(hosts) == 1 else None
+    except ValueError:
+        return None
 
 
 def answer_unavailable(app: FastAPI) -> None:
@@ -102,6 +115,57 @@ def answer_unavailable(app: FastAPI) -> None:
         return JSONResponse({"detail": str(error)}, status_code=503, headers={"Retry-After": RETRY_AFTER_S})
 
     app.add_exception_handler(Unavailable, unavailable)
+
+
+class SmallBodies:
+    """Middleware for routes that need little: a body is read, within its bounds, before the application is asked.
+
+    FastAPI reads the body before anything else, also before it looks at a token.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 413 or 408, or let the application answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body, is_whole = b"", False
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                while not is_whole and len(body) <= BODY_BYTES_MAX:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return
+                    body += message.get("body", b"")
+                    is_whole = not message.get("more_body", False)
+        except TimeoutError:
+            await _refusal(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly")(scope, receive, send)
+            return
+        if len(body) > BODY_BYTES_MAX:
+            said = f"a body has at most {BODY_BYTES_MAX} bytes here"
+            await _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)(scope, receive, send)
+            return
+        await self._app(scope, _once(body, receive), send)
+
+
+def _once(body: bytes, receive: Receive) -> Receive:
+    """Give the body that was read, then go on listening."""
+    is_given = False
+
+    async def receiving() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receiving
+
+
+def _refusal(status: HTTPStatus, message: str) -> Response:
+    return Response(body_of(status, message), status, headers={"Connection": "close"}, media_type=MEDIA_TYPE)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -133,6 +197,8 @@ class _Answered:
 
         try:
             await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            return  # who is gone, or was told that this is no HTTP, waits for no answer
         except asyncio.CancelledError:
             if not is_answered:
                 await _stopping()(scope, receive, send)
@@ -143,8 +209,7 @@ class _Answered:
 
 
 def _fault() -> Response:
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return Response(body_of(status, FAULT), status, headers={"Connection": "close"}, media_type=MEDIA_TYPE)
+    return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
 
 
 def _stopping() -> Response:

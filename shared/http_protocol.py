@@ -69,6 +69,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._parse(data)
         if self._bare_bytes > HEAD_BYTES_MAX:
             self._end(_TOO_LARGE)
+        elif self._deadline is None and self._is_idle():
+            self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._end, _TOO_SLOW)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -132,6 +134,10 @@ class BoundedHttp(HttpToolsProtocol):
         """Whether the parser believes that another protocol follows."""
         return self.parser.should_upgrade()
 
+    def _is_idle(self) -> bool:
+        """Whether nothing is under way: what came is no head, and uvicorn has forgotten its own bound because of it."""
+        return not self._is_over and (self.cycle is None or self.cycle.response_complete)
+
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_BYTES_MAX:
@@ -158,6 +164,9 @@ class BoundedHttp(HttpToolsProtocol):
             cycle.keep_alive = False  # the newest in the queue: its answer is the last one
             return
         if is_in_head or not (cycle.response_started or self.pipeline):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True  # what the application still answers has nowhere to go
+                cycle.message_event.set()
             self.transport.write(answer)
             # Closed with something unread, the connection is reset, and the caller may never see its answer.
             if self.transport.can_write_eof():

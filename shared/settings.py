@@ -7,8 +7,10 @@ with `repr=False` are secrets: what they were is never shown.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,18 +20,44 @@ from shared.errors import Refused
 
 PREFIX = "STAGELINE_"
 
+_SERVER = re.compile(r"[^\s/:,]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
+
 
 def _log_address(address: str) -> str:
     kind, _, place = address.partition(":")
-    if (kind == "kafka" and place.strip("/")) or (kind == "embedded" and place):
+    if kind == "kafka" and all(_SERVER.fullmatch(server) for server in place.removeprefix("//").split(",")):
+        return address
+    if kind == "embedded" and place and not place.startswith(":"):
         return address
     raise ValueError("expected kafka://host:9092[,host:9092] or embedded:PATH")
 
 
 def _database_address(address: str) -> str:
-    if address.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite:///")):
+    scheme, _, place = address.partition("://")
+    if scheme == "sqlite+aiosqlite" and place.startswith("/") and place not in ("/", "/:memory:"):
         return address
-    raise ValueError("expected postgresql+asyncpg://user:password@host/name or sqlite+aiosqlite:///PATH")
+    if scheme != "postgresql+asyncpg" or not _names_database(address):
+        raise ValueError("expected postgresql+asyncpg://user:password@host/name or sqlite+aiosqlite:///PATH")
+    if "sslmode=" in urlsplit(address).query:
+        raise ValueError("asyncpg calls it `ssl`: expected `ssl=require` instead of `sslmode=require`")
+    return address
+
+
+def _names_database(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return len(parts.path) > 1 and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def _token(text: str) -> str:
+    token = text.strip()  # a secret often comes with a line end
+    if token != text and not token:
+        raise ValueError("expected a token, and this is blank")
+    if not token.isascii() or " " in token:
+        raise ValueError("expected ASCII characters without blanks, as a header can carry them")
+    return token
 
 
 def _split_paths(text: object) -> object:
@@ -62,7 +90,7 @@ class Settings(BaseSettings):
         None,
         description="A name that survives restarts of this process, so that a rolling restart moves no partitions.",
     )
-    admin_token: str = Field(
+    admin_token: Annotated[str, AfterValidator(_token)] = Field(
         "",
         repr=False,
         description="Bearer token that the query routes ask for; without one they answer this machine and no proxy.",

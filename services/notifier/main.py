@@ -31,7 +31,7 @@ from services.notifier.store_sql.customers import SqlCustomers
 from services.notifier.store_sql.deliveries import SqlDeliveries
 from services.notifier.worker import Worker
 from shared.clock import Clock, SystemClock
-from shared.database import make_engine
+from shared.database import dispose, make_engine
 from shared.errors import Refused, Unavailable
 from shared.http import bind, serve_http
 from shared.log import Log, first_kept
@@ -69,7 +69,7 @@ async def serve(
         channels = make_channels(context) if channels is None else channels
         check_settings([*campaigns, *(one.as_campaign() for one in subscriptions)], channels, settings)
         engine = make_engine(settings.database)  # the only one: its pool bounds the connections of this process
-        stack.push_async_callback(engine.dispose)
+        stack.push_async_callback(dispose, engine)
         deliveries = deliveries or SqlDeliveries(engine)
         stack.push_async_callback(deliveries.close)
         customers = customers or SqlCustomers(engine)

@@ -46,3 +46,27 @@ async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None
         async with reading(engine) as connection:
             await connection.execute(text("SELECT 1"))
     await engine.dispose()
+
+
+async def test_a_failure_tells_nothing_of_the_values_of_its_statement(tmp_path: Path) -> None:
+    path = tmp_path / "kept.db"
+    engine = make_engine(f"sqlite+aiosqlite:///{path}")
+    async with writing(engine) as connection:
+        await connection.execute(text("CREATE TABLE facts (fact TEXT)"))
+    path.chmod(0o400)
+    with pytest.raises(Exception, match="facts") as caught:
+        async with writing(engine) as connection:
+            await connection.execute(text("INSERT INTO facts VALUES (:fact, 1)"), {"fact": "jane@shop.example"})
+    await engine.dispose()
+
+    assert "jane" not in str(caught.value)
+
+
+@pytest.mark.postgres
+async def test_whoever_is_frozen_in_a_transaction_is_ended_by_the_server(postgres_stager_address: str) -> None:
+    engine = make_engine(postgres_stager_address)
+    async with reading(engine) as connection:
+        limit = (await connection.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar_one()
+    await engine.dispose()
+
+    assert limit == "10s"

@@ -72,7 +72,10 @@ class AccessControl:
         """Count an event of an import; returns how long the import is to wait until its rate allows the next.
 
         Imports have the key's rate once more, for themselves: history must not push out what happens now.
+        Errors: Rejected when the key was revoked meanwhile; an import may go on for hours.
         """
+        if key.digest not in self._keys.digests:
+            raise Rejected(Code.UNKNOWN_KEY, "the write key was revoked")
         rate = key.rate or self._rate
         if not rate:
             return 0.0

@@ -37,6 +37,7 @@ class WriteKeys:
 
     def __init__(self, keys: Iterable[WriteKey] = ()) -> None:
         self._keys = tuple(keys)
+        self.digests = frozenset(key.digest for key in self._keys)
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -16,7 +16,7 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.store_sql.deliveries import SqlDeliveries
 from services.notifier.store_sql.transitions import SqlTransitions
 from shared.clock import SystemClock, to_ms
-from shared.database import make_engine
+from shared.database import dispose, make_engine
 from shared.document.nodes import nearest
 from shared.errors import Malformed, Refused
 from shared.partition import partition_for
@@ -45,7 +45,7 @@ async def preview_campaign(
         else:
             raise Refused("preview needs --customer, --transition, or both")
     finally:
-        await engine.dispose()
+        await dispose(engine)
     moved = newest_answered(campaign, found)
     if moved is None:
         raise Refused(f"none of the {len(found)} transitions there is one that `{campaign.name}` answers")
@@ -82,7 +82,7 @@ async def replay_subscription(settings: NotifierSettings, subscription: Subscrip
         now_ms = SystemClock().now_ms()
         return await replay(subscription, await _opened(engine), deliveries, begin=begin, now_ms=now_ms)
     finally:
-        await engine.dispose()
+        await dispose(engine)
 
 
 async def _opened(engine: AsyncEngine) -> SqlTransitions:

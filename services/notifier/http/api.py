@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from services.notifier.delivery.deliveries import LISTED_MAX, Deliveries, DeliveryRow
 from services.notifier.delivery.delivery import NEVER_MS, Outcome
 from shared.clock import rfc3339
-from shared.http import Readiness, add_operator_routes, answer_unavailable, require_admin
+from shared.http import Readiness, SmallBodies, add_operator_routes, answer_unavailable, require_admin
 
 LISTED = 100  # when nobody asks for more
 NAME_LENGTH_MAX = 2_000  # of what is asked for: as long as the longest address that a campaign may send to
@@ -82,6 +82,7 @@ def make_app(
     `operate` are the routes that change something.
     """
     app = FastAPI(title="Stageline notifier", docs_url=None, redoc_url=None)
+    app.add_middleware(SmallBodies)
     add_operator_routes(app, is_ready)
     answer_unavailable(app)
     admin = [Depends(require_admin(admin_token))]

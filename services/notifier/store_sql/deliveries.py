@@ -29,7 +29,7 @@ from services.notifier.delivery.deliveries import (
 from services.notifier.delivery.delivery import ChannelName, Decision, Delivery, Outcome, Result
 from services.notifier.store_sql import recording, reserving, taking
 from services.notifier.store_sql.tables import deliveries, disabled, positions
-from shared.database import reading, writing
+from shared.database import dispose, reading, writing
 from shared.errors import FenceLost, Refused
 from shared.migrate import Migrations, is_current
 
@@ -56,7 +56,7 @@ class SqlDeliveries:
 
     async def close(self) -> None:
         """Release every connection."""
-        await self._engine.dispose()
+        await dispose(self._engine)
 
     async def claim(self, partitions: Collection[int]) -> dict[int, Claim]:
         """Raise the epoch of each partition (making its row when new) and return where it stands."""

@@ -28,9 +28,13 @@ from shared.transition import EventCause, TimeCause, Transition
 
 IMPORT_QUIET_MS: Final = 10 * MINUTE_MS  # LANGUAGE.md 7: so long without a historical record, and the import is over
 
+# A record of the log has at most 256 KiB, and the rest of a transition less than four.
+CARRIED_BYTES_MAX: Final = 64 * 1024
+
 # `import_ms` is lowered by this when an `import_end` closes the import: the largest time must not be forgotten.
 _CLOSED: Final = 1 << 61
 _TIME: Final = TimeCause()
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Partition:
@@ -260,8 +264,21 @@ def _begun(profile: Profile, reads_visits: int, t_ms: int) -> int:
 
 
 def _shown(carried: Mapping[str, Any]) -> dict[str, Any]:
-    """What a transition takes along, as JSON shows it."""
-    return {label: to_json(value) for label, value in carried.items()}
+    """What a transition takes along, as JSON shows it; within the bound, since a record that no log takes stops all."""
+    shown = {label: to_json(value) for label, value in carried.items()}
+    return shown if len(_encode(shown)) <= CARRIED_BYTES_MAX else _within_bound(shown)
+
+
+def _within_bound(shown: dict[str, Any]) -> dict[str, Any]:
+    """The longest values give way to null, one after another; where the labels alone are too long, nothing is left."""
+    sizes = {label: len(_encode(value)) for label, value in shown.items()}
+    too_much = len(_encode(shown)) - CARRIED_BYTES_MAX
+    for label in sorted(sizes, key=lambda label: (-sizes[label], label)):
+        if too_much <= 0:
+            break
+        shown[label] = None
+        too_much -= sizes[label] - len(b"null")
+    return shown if too_much <= 0 else {}
 
 
 def _is_another(watch: Watch, was: Any, value: Any) -> bool:

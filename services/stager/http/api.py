@@ -13,7 +13,7 @@ from services.stager.settings import StagerSettings
 from services.stager.store import Store
 from services.stager.worker.worker import Worker
 from shared.clock import CALENDAR_END_MS, Clock, rfc3339
-from shared.http import add_operator_routes, answer_unavailable, require_admin
+from shared.http import SmallBodies, add_operator_routes, answer_unavailable, require_admin
 from shared.log import Log
 from shared.topics import Topics
 
@@ -70,6 +70,7 @@ def make_app(
     """The stager's application. Documentation pages are off: they would load scripts from elsewhere."""
     about = "Customers per stage, moves, progress."
     app = FastAPI(title="Stageline stager", description=about, docs_url=None, redoc_url=None)
+    app.add_middleware(SmallBodies)
     add_operator_routes(app, lambda: worker.not_ready)
     answer_unavailable(app)
     admin = [Depends(require_admin(settings.admin_token))]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import accumulate
 from typing import Any
 
@@ -32,14 +32,13 @@ from services.stager.store import (
 from services.stager.store_sql import batch_postgres, queries
 from services.stager.store_sql.tables import MIGRATIONS
 from shared.clock import Clock
-from shared.database import translated
+from shared.database import dispose, translated
 from shared.errors import FenceLost
 from shared.migrate import is_current
 
 OPERATION_TIMEOUT_S = (
     30  # a batch of ten thousand rows takes under a second; an owner must notice before it is a zombie
 )
-CLOSE_TIMEOUT_S = 5  # for parting politely; a server that hangs is left without a word
 LOAD_MAX = 10_000  # customers of one question; its arrays stay below a megabyte
 
 Wanted = Sequence[tuple[int, str]]
@@ -100,9 +99,7 @@ class StorePostgres:
 
     async def close(self) -> None:
         """Release every connection."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._engine.dispose()
+        await dispose(self._engine)
 
     async def claim(self, partitions: Sequence[int]) -> dict[int, Claim]:
         """Raise the epoch of each partition (making its row when new) and return where it stands."""

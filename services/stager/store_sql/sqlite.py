@@ -28,6 +28,7 @@ from services.stager.store_sql import batch_sqlite, queries
 from services.stager.store_sql.sqlite_thread import SqliteThread
 from services.stager.store_sql.tables import MIGRATIONS
 from shared.clock import Clock
+from shared.database import dispose
 from shared.migrate import is_current
 
 CUSTOMERS_MAX = 500  # of one statement; older SQLite allows 999 arguments
@@ -62,7 +63,7 @@ class StoreSqlite:
         """Release every connection."""
         await self._reader.close()
         await self._writer.close()
-        await self._engine.dispose()
+        await dispose(self._engine)
 
     async def claim(self, partitions: Sequence[int]) -> dict[int, Claim]:
         """Raise the epoch of each partition (making its row when new) and return where it stands."""

@@ -81,15 +81,18 @@ class Worker:
             settler = Settler(store=self._store, publisher=self._publisher, reader=self._reader, tasks=tasks)
             while not stop.is_set():
                 try:
-                    is_steady = await self._turn(settler)
+                    is_steady = await self._turn(settler, stop)
                     if is_steady and settler.is_sound:  # else it is not known yet whether the trouble is over
                         self._retry_s, self.not_ready = self._limits.retry_first_s, self._complaint()
                 except (Unavailable, Conflict) as error:
                     await self._recover(error, settler, stop)
             await self._drain(settler)
 
-    async def _turn(self, settler: Settler) -> bool:
-        """Read once and work it off. False when something was claimed, which has yet to show that it can be saved."""
+    async def _turn(self, settler: Settler, stop: asyncio.Event) -> bool:
+        """Read once and work it off, unless `stop` comes in the midst of a lapse.
+
+        False when something was claimed, which has yet to show that it can be saved.
+        """
         timeout_s = self._poll_timeout_s()
         arrival = await self._reader.read(records_max=self._settings.batch_records_max, timeout_s=timeout_s)
         self._note_ownership(arrival)
@@ -102,8 +105,8 @@ class Worker:
             await self._load(stretch)
             await self._fold(stretch)
             await self._hand_over(settler)
-            if stretch.ticks:
-                await self._lapse(stretch.ticks, settler)
+            if stretch.ticks and not await self._lapse(stretch.ticks, settler, stop):
+                return False
         if not arrival.records:
             await self._hand_over(settler)  # a tick that was passed waits for company, but not for ever
         await settler.remember(every_s=self._limits.remember_every_s)
@@ -142,12 +145,18 @@ class Worker:
 
     # Time
 
-    async def _lapse(self, ticks: Mapping[int, Record], settler: Settler) -> None:
-        """Lapse whoever is due at each partition's tick, in bounded transactions and in order; then pass the ticks."""
+    async def _lapse(self, ticks: Mapping[int, Record], settler: Settler, stop: asyncio.Event) -> bool:
+        """Lapse whoever is due at each partition's tick, in bounded transactions and in order; then pass the ticks.
+
+        False when `stop` came before all were lapsed: whoever owns the partitions next reads the ticks again.
+        """
         await settler.settled()
-        waiting, rows_max = dict(ticks), self._limits.lapse_rows_max
+        waiting = dict(ticks)
         while waiting:
+            if stop.is_set():
+                return False
             folded = []
+            rows_max = max(1, self._limits.lapse_rows_max // len(waiting))  # all of them are one transaction
             for number, tick in list(waiting.items()):
                 owned, until_ms = self._owned[number], tick.timestamp
                 historical = owned.wakes_historical(until_ms)
@@ -163,6 +172,7 @@ class Worker:
         for number, tick in ticks.items():
             self._owned[number].pass_tick(tick)
         await self._look_up_due(ticks)
+        return True
 
     async def _look_up_due(self, numbers: Iterable[int]) -> None:
         for number in numbers:

@@ -115,3 +115,12 @@ def test_a_key_without_a_rate_never_waits() -> None:
     access = AccessControl(parse_write_keys("shop:k"), clock=ManualClock())
 
     assert {access.pause_s(access.find("k")) for _ in range(1_000)} == {0.0}
+
+
+def test_an_import_of_a_revoked_key_ends() -> None:
+    access = AccessControl(parse_write_keys("shop:k"), clock=ManualClock())
+    key = access.find("k")
+    access.replace(parse_write_keys("shop:other"))
+
+    with pytest.raises(Rejected, match="revoked"):
+        access.pause_s(key)

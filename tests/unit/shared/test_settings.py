@@ -24,7 +24,19 @@ def test_a_setting_that_is_missing_is_named_with_what_it_is_for(monkeypatch: pyt
     assert message.startswith("STAGELINE_LIFECYCLES is not set: Lifecycle files or folders")
 
 
-@pytest.mark.parametrize("address", ["kafka://", "embedded:", "redis://here", ""])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "kafka://",
+        "embedded:",
+        "embedded::memory:",
+        "kafka://a:9092/",
+        "kafka://a:abc",
+        "kafka://a,,b",
+        "redis://here",
+        "",
+    ],
+)
 def test_a_log_address_that_names_no_log_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     message = _refusal(monkeypatch, Settings, LOG=address)
     assert message.startswith("STAGELINE_LOG: expected kafka://host:9092")
@@ -42,6 +54,38 @@ def test_an_address_that_may_hold_a_password_is_not_shown(monkeypatch: pytest.Mo
     assert "hunter2" not in message
     monkeypatch.setenv("STAGELINE_DATABASE", "postgresql+asyncpg://stageline:hunter2@db/stageline")
     assert "hunter2" not in repr(read_settings(Settings))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sqlite+aiosqlite:///", "sqlite+aiosqlite:///:memory:", "postgresql+asyncpg://host", "postgresql+asyncpg://u@h:x/n",
+        "postgresql+asyncpg://u@h/n?sslmode=require",
+    ],
+)  # fmt: skip
+def test_a_database_address_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    message = _refusal(monkeypatch, Settings, DATABASE=address)
+    assert message.startswith("STAGELINE_DATABASE: ")
+    assert "expected" in message
+
+
+@pytest.mark.parametrize("address", ["kafka://a:9092,b:9092", "kafka://[::1]:9092", "kafka:a", "embedded:/var/log.db"])
+def test_a_log_address_that_names_a_log_is_taken(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("STAGELINE_LOG", address)
+    assert read_settings(Settings).log == address
+
+
+@pytest.mark.parametrize("token", ["sec\n", "  sec"])
+def test_a_token_is_taken_without_the_blanks_around_it(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("STAGELINE_ADMIN_TOKEN", token)
+    assert read_settings(Settings).admin_token == "sec"
+
+
+@pytest.mark.parametrize("token", ["\n", "two words", "t\u00f6ken"])
+def test_a_token_that_no_header_carries_is_refused(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    message = _refusal(monkeypatch, Settings, ADMIN_TOKEN=token)
+    assert message.startswith("STAGELINE_ADMIN_TOKEN: expected")
+    assert "words" not in message
 
 
 def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
