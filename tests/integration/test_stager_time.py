@@ -71,6 +71,40 @@ async def test_a_kill_between_two_chunks_goes_on_where_it_stopped(rig: Rig, chun
     assert await rig.check() == 8 + 8 * 4
 
 
+async def test_a_stop_is_heard_between_two_chunks_and_the_next_owner_goes_on(rig: Rig) -> None:
+    await _order(rig, 8)
+    run = await rig.start(limits=SMALL)
+    await rig.until_folded()
+    gate = rig.faults.hold("save")
+    rig.clock.advance(60_000)
+    await gate.until_reached()
+    run.stopping.set()
+    gate.go.set()
+    await run.stop()
+    assert len(await rig.stored()) < 8 + 8 * 4
+
+    await rig.start(limits=SMALL)
+    await rig.until_folded()
+    await rig.pass_time(0)
+
+    assert await rig.check() == 8 + 8 * 4
+
+
+async def test_the_rows_of_one_transaction_are_bounded_over_all_partitions(
+    tmp_path: Path, sqlite_stager_address: str
+) -> None:
+    async with rig_of(tmp_path, sqlite_stager_address, partitions=2) as rig:
+        for partition in (0, 1):
+            await rig.send(*(rig.order(f"c{number}-{partition}") for number in range(6)), partition=partition)
+        await rig.start(limits=Limits(remember_every_s=0, lapse_rows_max=4))
+        await rig.until_folded()
+        saves = rig.faults.calls.count("save")
+
+        await rig.pass_time(60_000)
+
+        assert rig.faults.calls.count("save") - saves >= 12 * 4 / 4
+
+
 async def test_exactly_as_many_due_as_fit_are_one_lapse(rig: Rig) -> None:
     await rig.send(*(rig.order(f"c{number}") for number in range(3)))
     await rig.start(limits=SMALL)

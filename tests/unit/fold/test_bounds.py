@@ -17,6 +17,8 @@ from services.stager.fold.metrics.within import Sliding
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Stage, Within
 from services.stager.language.file import load_text
+from shared.log import RECORD_BYTES_MAX
+from shared.transition import encode
 from tests.bench.fold import mean_bytes, shoppers
 from tests.unit.fold.builders import Story, at, at_least, days, lifecycle, metric
 
@@ -130,3 +132,29 @@ def large_file(*, stages: int, metrics: int) -> str:
         lines.append(f"  - stage: s{n}\n    when: {asked[0]} > {n} and ({asked[1]} + {asked[2]} > 2 or {asked[3]} < 7)")
         lines.append(f"    until: {asked[3]} > 9 and traits.plan == 'x{n}'")
     return "\n".join(lines)
+
+
+def test_what_a_transition_carries_fits_into_a_record_the_longest_values_first() -> None:
+    names = [f"t{number}" for number in range(10)]
+    carry = ", ".join(f"traits.{name}" for name in (*names, "plan"))
+    stages = "stages: [{stage: a}, {stage: b, when: n >= 1}]"
+    text = f"lifecycle: a\nmetrics: {{n: {{count: x}}}}\ncarry: [{carry}]\n{stages}"
+    story = Story(*load_text(text, file="a.yaml").lifecycles)
+    for number, name in enumerate(names):
+        story.identify("2026-01-01", **{name: "x" * (30_000 - number), "plan": "pro"})
+
+    (moved,) = story.event("2026-01-02", "x")
+
+    assert len(encode(moved)) < RECORD_BYTES_MAX
+    kept = {label: value for label, value in moved.carried.items() if value is not None}
+    assert set(kept) == {"traits.t8", "traits.t9", "traits.plan"}
+
+
+def test_labels_that_alone_are_too_long_leave_nothing_to_carry() -> None:
+    carry = ", ".join(f"traits.{'x' * 60}{number}" for number in range(2_000))
+    text = f"lifecycle: a\ncarry: [{carry}]\nstages: [{{stage: a}}]"
+    story = Story(*load_text(text, file="a.yaml").lifecycles)
+
+    (moved,) = story.event("2026-01-02", "x")
+
+    assert moved.carried == {}
