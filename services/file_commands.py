@@ -35,6 +35,7 @@ def check(
     """Validate lifecycles, segments, campaigns and stories; every fault with its place, and what was perhaps meant."""
     from services.notifier.file import campaigns as campaign_file
     from services.notifier.file import subscriptions as subscription_file
+    from services.stager.commands.plural import plural
     from services.stager.commands.story import check_stories
     from services.stager.language import file as lifecycle_file
     from shared.document.files import read_paths
@@ -66,11 +67,7 @@ def check(
         counts["subscription"] = len(subscriptions.subscriptions)
     if stories:
         counts["story"] = stories
-    typer.echo("ok: " + ", ".join(f"{count} {_plural(noun, count)}" for noun, count in counts.items()))
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    typer.echo("ok: " + ", ".join(f"{count} {plural(noun, count)}" for noun, count in counts.items()))
 
 
 def campaign_rules(lifecycles: Sequence[Path]) -> Rules:

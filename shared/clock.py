@@ -67,6 +67,11 @@ SECOND_TEXTS = [f"{second:02d}." for second in range(60)]
 FRACTION_TEXTS = [f"{millisecond:03d}Z" for millisecond in range(SECOND_MS)]
 
 
+def within_calendar(at_ms: int) -> int | None:
+    """The instant; None where no calendar reaches: for a person that is never."""
+    return at_ms if at_ms < CALENDAR_END_MS else None
+
+
 def rfc3339(instant_ms: int) -> str:
     """`2026-01-31T10:20:30.123Z` for an instant before the calendar's end. Errors: OverflowError."""
     day, rest = divmod(instant_ms, DAY_MS)

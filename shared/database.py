@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.errors import Refused, Unavailable
-from shared.sqlite import WalConnection
+from shared.sqlite import WalConnection, result_code
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30  # longer than any bounded batch needs; a hung server is noticed within it
@@ -133,7 +133,7 @@ async def translated() -> AsyncGenerator[None, None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError, *_PASSING) as error:
         # asyncpg's word for an argument of the wrong type, and SQLite's for a statement that cannot be meant.
-        if isinstance(error, ValueError) or _sqlite_code(error) == sqlite3.SQLITE_ERROR:
+        if isinstance(error, ValueError) or result_code(getattr(error, "orig", error)) == sqlite3.SQLITE_ERROR:
             raise
         raise Unavailable(f"the database does not answer: {error}") from error
     except _TURNED_AWAY as error:
@@ -147,12 +147,6 @@ async def translated() -> AsyncGenerator[None, None]:
 def storable(text: str) -> str:
     """A text with everything escaped that a database may refuse: a reason can quote the very worst input."""
     return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
-
-
-def _sqlite_code(error: BaseException) -> int | None:
-    """SQLite's primary result code (the low byte), None when the failure is not SQLite's."""
-    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
 
 
 def _judged(error: DBAPIError) -> Exception:

@@ -31,7 +31,13 @@ class WalConnection(sqlite3.Connection):
 
 def is_busy(error: BaseException) -> bool:
     """Whether another connection holds the file, so that trying again is worth it."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    return result_code(error) == sqlite3.SQLITE_BUSY
+
+
+def result_code(error: BaseException | None) -> int | None:
+    """SQLite's primary result code (the low byte of its extended one), None when the failure is not SQLite's."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _enter_wal(connection: sqlite3.Connection, *, give_up_at: float) -> None:

@@ -40,9 +40,8 @@ async def serve(
     Errors: Refused when no write key is set, the address is taken or the topics differ; Unavailable.
     """
     settings.require_keys()
-    with listener or bind(
-        settings.host, settings.ingest_port
-    ) as listening:  # first: a taken address is a wrong setting
+    # Before the log is waited for: a taken address is a wrong setting.
+    with listener or bind(settings.host, settings.ingest_port) as listening:
         await _serve_on(listening, settings, stop, log=log, clock=clock or SystemClock())
 
 

@@ -93,7 +93,7 @@ class AccessControl:
         """From now on these keys count."""
         self._keys = keys
         for allowances in (self._allowances, self._import_allowances):
-            for digest in [digest for digest in allowances if not keys.find_digest(digest)]:
+            for digest in allowances.keys() - keys.digests:
                 del allowances[digest]
 
     async def watch(self, path: Path, stop: asyncio.Event) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from services.stager.commands.simulate import BadLines, lines_of
+from services.stager.fold.records import members_of
 from services.stager.language.unseen import Seen, unseen_names
 from services.stager.simulate.simulation import read_lines
 from shared.document.nodes import Fault, Node
-from shared.event import Event
 
 
 def unseen_in_sample(documents: Iterable[Node], sample: Path) -> list[Fault]:
@@ -26,15 +23,8 @@ def unseen_in_sample(documents: Iterable[Node], sample: Path) -> list[Fault]:
     with closing(lines_of(str(sample))) as lines:
         for line in read_lines(lines, BadLines(str(sample))):
             if line.event.type != "import_end":
-                seen.add(line.event.name, _members(line.event))
+                seen.add(line.event.name, members_of(line.event))
     if not seen.events:
         message = "this sample has no event that can be read; the names of events are not held against it"
         return [Fault(str(sample), 1, 1, message, severity="warning")]
     return unseen_names(documents, seen)
-
-
-def _members(event: Event) -> dict[str, Any]:
-    """The properties of an event; the traits of an identify or a group."""
-    raw = event.traits if event.type in ("identify", "group") else event.properties
-    members: dict[str, Any] = {} if raw is msgspec.UNSET else msgspec.json.decode(raw)
-    return members

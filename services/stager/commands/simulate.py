@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
+from services.stager.commands.plural import plural
 from services.stager.fold.instants import instant_of
 from services.stager.fold.rules import compile_rules
 from services.stager.language.definition import Lifecycle
@@ -120,7 +121,7 @@ class _Run:
 
 
 def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {plural(noun, number)}"
 
 
 def _encoded(found: Iterator[Transition]) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from services.stager.commands.plural import plural
 from services.stager.fold.rules import Rules, compile_rules
 from services.stager.language.file import Loaded, load_paths
 from services.stager.story.check import check_names, subject_of
@@ -52,7 +53,7 @@ def _came_to(stories: Sequence[Story], failed: int, faults: Sequence[Fault], unr
 
 
 def _counted(stories: int) -> str:
-    return f"{stories} {'story' if stories == 1 else 'stories'}"
+    return f"{stories} {plural('story', stories)}"
 
 
 def story_faults(paths: Sequence[Path]) -> list[str]:
@@ -104,7 +105,7 @@ def _given(paths: tuple[Path, ...]) -> tuple[Loaded, Rules | None]:
 
 
 def _print(story: Story, faults: Sequence[Fault], differences: Sequence[Difference], *, failed: bool) -> None:
-    steps = f"{len(story.steps)} step{'' if len(story.steps) == 1 else 's'}"
+    steps = f"{len(story.steps)} {plural('step', len(story.steps))}"
     sys.stdout.write(f"{'FAILED' if failed else 'ok    '} {story.title} ({steps})\n")
     for text in (*(fault.render() for fault in faults), *map(_rendered, differences)):
         sys.stdout.write("".join(f"  {line}\n" for line in text.splitlines()))

@@ -8,7 +8,7 @@ from services.stager.explain.explanation import Block
 from services.stager.fold.lifecycles import CompiledLifecycle, CompiledStage
 from services.stager.fold.profile import Place
 from services.stager.language.written import write_duration
-from shared.clock import CALENDAR_END_MS
+from shared.clock import within_calendar
 
 
 def blocks_of(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_ms: int) -> tuple[Block, ...]:
@@ -27,7 +27,7 @@ def kept_by(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_
 
 def _min_stay(stage: CompiledStage, place: Place) -> Block:
     stay = write_duration(stage.min_stay_ms)
-    until_ms = _within_calendar(place.since_ms + stage.min_stay_ms)
+    until_ms = within_calendar(place.since_ms + stage.min_stay_ms)
     return Block("min_stay", f"a visit to `{stage.name}` lasts {stay} at least", until_ms)
 
 
@@ -41,15 +41,10 @@ def _blocks(lifecycle: CompiledLifecycle, stage: CompiledStage, place: Place, t_
     left_ms = place.left_ms.get(stage.name)
     if stage.re_enter_ms and left_ms is not None and t_ms < left_ms + stage.re_enter_ms:
         wait = write_duration(stage.re_enter_ms)
-        yield Block("re_enter", f"only {wait} after it was left", _within_calendar(left_ms + stage.re_enter_ms))
+        yield Block("re_enter", f"only {wait} after it was left", within_calendar(left_ms + stage.re_enter_ms))
     if current is None:
         return
     if lifecycle.forward_only and stage.index < current.index:
         yield Block("forward_only", f"it stands before `{current.name}`, and this lifecycle only goes forward")
     if t_ms - place.since_ms < current.min_stay_ms:
         yield _min_stay(current, place)
-
-
-def _within_calendar(at_ms: int) -> int | None:
-    """The instant; None where no calendar reaches: for a person that is never."""
-    return at_ms if at_ms < CALENDAR_END_MS else None

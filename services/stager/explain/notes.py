@@ -13,16 +13,24 @@ from services.stager.explain.evidence import Folded, metric_evidence, trait_evid
 from services.stager.explain.explanation import Evidence
 from services.stager.fold.lifecycles import CompiledLifecycle
 from services.stager.fold.metrics import sequence
-from services.stager.fold.metrics.aggregates import DISTINCT_MAX
 from services.stager.fold.metrics.timeline import ENTRIES_MAX
 from services.stager.fold.metrics.within import Sliding
 from services.stager.fold.moment import Moment
 from services.stager.fold.rules import Rules, indexes_of
 from services.stager.fold.touches import CompiledMetric
-from services.stager.language.definition import Compare, Constant, EventNames, Expression, Kind, MetricValue, TraitValue
+from services.stager.language.definition import (
+    DISTINCT_MAX,
+    Compare,
+    Constant,
+    EventNames,
+    Expression,
+    Kind,
+    MetricValue,
+    TraitValue,
+)
 from services.stager.language.walk import walk
 from services.stager.language.written import write_duration
-from shared.clock import CALENDAR_END_MS, rfc3339
+from shared.clock import rfc3339, within_calendar
 
 _DISTINCT_LIMIT: Final = DISTINCT_MAX * 1_000_000  # as numbers are kept, in millionths
 
@@ -92,8 +100,8 @@ def _progress(metric: CompiledMetric, memory: Any, t_ms: int) -> str:
         return ""
     definition = metric.definition
     within_ms = definition.within_ms
-    end_ms = CALENDAR_END_MS if within_ms is None else progress.start_ms + within_ms
-    latest = f", at the latest {rfc3339(end_ms)}" if end_ms < CALENDAR_END_MS else ""
+    end_ms = None if within_ms is None else within_calendar(progress.start_ms + within_ms)
+    latest = "" if end_ms is None else f", at the latest {rfc3339(end_ms)}"
     steps = f"{progress.steps} of {len(definition.steps)} steps since {rfc3339(progress.start_ms)}"
     return f"{steps}, the next one is {_named(definition.steps[progress.steps])}{latest}"
 

@@ -12,7 +12,7 @@ from services.stager.http.customers import CustomerRoutes
 from services.stager.settings import StagerSettings
 from services.stager.store import Store
 from services.stager.worker.worker import Worker
-from shared.clock import CALENDAR_END_MS, Clock, rfc3339
+from shared.clock import CALENDAR_END_MS, Clock, rfc3339, within_calendar
 from shared.http import SmallBodies, add_operator_routes, answer_unavailable, require_admin
 from shared.log import Log
 from shared.topics import Topics
@@ -120,10 +120,11 @@ def _progress(store: Store, log: Log, topics: Topics, clock: Clock) -> Callable[
         """How far the stager is, over all partitions and owners."""
         standings, ends = await store.standings(), await log.ends(topics.events)
         dues = [due for number in ends if (due := await store.next_due(number, historical=True)) is not None]
+        soonest_ms = within_calendar(min(dues, default=CALENDAR_END_MS))
         return Progress(
             behind=sum(max(0, end - standings[n].offset) if n in standings else end for n, end in ends.items()),
             overdue=sum(due_ms <= clock.now_ms() for due_ms in dues),
-            next_due_at=rfc3339(min(dues)) if min(dues, default=CALENDAR_END_MS) < CALENDAR_END_MS else None,
+            next_due_at=None if soonest_ms is None else rfc3339(soonest_ms),
             unpublished=sum(standing.seq - standing.published_seq for standing in standings.values()),
             transitions=sum(standing.seq for standing in standings.values()),
         )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, TypeAlias
 from typing import Literal as OneOf
-from typing import TypeAlias
 
 
 class Kind(StrEnum):
@@ -169,6 +169,8 @@ Expression: TypeAlias = (
 
 
 # ---- metrics (LANGUAGE.md 2) ---------------------------------------------------------------------------------------
+
+DISTINCT_MAX: Final = 512  # values that `distinct` tells apart (LANGUAGE.md 2: "at least 512")
 
 MetricFunction: TypeAlias = OneOf[
     "count",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.stager.language.definition import EventNames, Kind, Metric, MetricFunction
+from services.stager.language.definition import DISTINCT_MAX, EventNames, Kind, Metric, MetricFunction
 from services.stager.language.doubts import bare_path
 from services.stager.language.events import read_events
 from services.stager.language.fields import METRIC_NAME, NO_SPACE, Fields, is_tight, items_of, read_name, read_text_node
@@ -19,7 +19,6 @@ from shared.document.nodes import Faults, Listing, Mapping, Node, nearest
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _COMPUTED = re.compile(r" [*/+] ")
 METRICS_MAX = 200  # LANGUAGE.md 3
-_DIFFERENT_MAX = 512  # at which `distinct` stops (LANGUAGE.md 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ def bounds_of(metrics: Iterable[Metric]) -> dict[str, Bounds]:
         if metric.function in ("count", "days"):
             found[metric.name] = Bounds(0)
         elif metric.function == "distinct":
-            found[metric.name] = Bounds(0, _DIFFERENT_MAX * MILLION)
+            found[metric.name] = Bounds(0, DISTINCT_MAX * MILLION)
         elif metric.function == "regular" and metric.periods:
             found[metric.name] = Bounds(0, metric.periods * MILLION)
     return found

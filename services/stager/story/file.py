@@ -53,8 +53,9 @@ def read_stories(documents: Iterable[Node]) -> Read:
         if isinstance(document, Mapping) and is_story(document):
             faults = Faults()
             story = read_story(document, faults, file=Path(document.source.file))
-            found += faults.in_order()
-            if faults.in_order():
+            wrong = faults.in_order()
+            found += wrong
+            if wrong:
                 unread += 1
             else:
                 stories.append(story)

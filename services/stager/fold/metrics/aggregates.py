@@ -14,11 +14,10 @@ from zoneinfo import ZoneInfo
 from services.stager.fold.calendars import local_day
 from services.stager.fold.decimals import MILLION, divide
 from services.stager.fold.metrics.family import Occurrence
-from services.stager.language.definition import Metric
+from services.stager.language.definition import DISTINCT_MAX, Metric
 
 Payload: TypeAlias = Any
 
-DISTINCT_MAX: Final = 512  # LANGUAGE.md 2: "at least 512"
 _SHORT_TEXT: Final = 12  # longer texts are remembered by a digest of 8 bytes: distinct counts, it never shows them
 _INT64: Final = 2**63  # MessagePack ends there, a sum does not
 
